@@ -1,0 +1,1 @@
+"""License Desk: an approval workflow in front of the license signature."""

@@ -1,0 +1,266 @@
+"""Frozen settings per process role, read once from the environment. A secret may come from `NAME_FILE`; a placeholder is refused.
+
+Every variable starts with `LICDESK_`. `load(DeskSettings)` reads what that role takes and nothing else, so a process never
+holds a secret it has no use for.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import SecretStr
+
+from workflow.errors import Misconfigured
+from workflow.times import CLOCK_FILE_VARIABLE
+
+PREFIX = "LICDESK_"
+PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "placeholder", "todo", "example"})
+
+
+class SettingMissing(Misconfigured):
+    """A variable without a default is not set."""
+
+    code = "settings.missing"
+
+
+class SettingUnusable(Misconfigured):
+    """A variable is set to something that cannot be used."""
+
+    code = "settings.unusable"
+
+
+class Mode(StrEnum):
+    """Inbox, demo accounts and time travel exist in the demo only."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every role knows."""
+
+    mode: Mode = Mode.PRODUCTION
+    """production or demo"""
+    data_dir: Path = Path("var")
+    """where this installation keeps its files"""
+
+
+@dataclass(frozen=True)
+class Database(Common):
+    """Roles that work on the desk's database."""
+
+    database_url: str = "sqlite:///var/desk.sqlite3"
+    """SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://…"""
+    catalogue: Path | None = None
+    """catalogue.toml: modules, model types, restrictions; the shipped one when not set"""
+    public_url: str = "http://127.0.0.1:8300"
+    """the desk's address in links of mails and pages"""
+    lease_seconds: int = 300
+    """how long a claimed job belongs to its worker"""
+    reminder_days: tuple[int, ...] = (30, 14, 7, 1, 0)
+    """reminder steps, days before the last usable day; 7 is always among them"""
+    reminder_hour: int = 9
+    """local hour of a reminder in the license's zone"""
+    issuer_name: str = "SERVICEME"
+    """who issues, as written into each license"""
+    contact_name: str = "SERVICEME license desk"
+    """the contact written into each license: shown where a license is refused or ended"""
+    contact_url: str = ""
+    contact_mailbox: str = "licensing@serviceme.example"
+    contact_phone: str = ""
+    grace_days: int = 14
+    """named default: days after the last usable day in which nothing stops"""
+    on_expiry: str = "block_new"
+    """named default: warn, block_new or read_only after grace"""
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """The way out for mail."""
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 25
+    smtp_tls: str = "starttls"
+    """implicit, starttls or none (loopback only)"""
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_sender: str = "licensing@serviceme.example"
+    mail_timeout: int = 180
+    """seconds for the answer after DATA"""
+    mail_archive: str | None = None
+    """where a mail in doubt is looked up: maildir:PATH"""
+    mail_signer_certificate: Path | None = None
+    mail_signer_key: Path | None = None
+    mail_ca: Path | None = None
+    """certificates that recipients' certificates must chain to (PEM)"""
+
+
+@dataclass(frozen=True)
+class DeskSettings(Database):
+    """web: pages and API of the desk."""
+
+    trust_dir: Path = Path("var/trust")
+    """public trust roots (root-N.json)"""
+    mail_ca: Path | None = None
+    secure_cookies: bool = True
+    """cookies only over TLS; the demo on loopback switches it off"""
+    allowed_hosts: tuple[str, ...] = ()
+    """names this desk answers to besides that of public_url"""
+    console_url: str = ""
+    """where License Management is, shown as a link in the demo"""
+    inbox_url: str = ""
+
+
+@dataclass(frozen=True)
+class RelaySettings(Database):
+    """relay: hands due jobs to the broker."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    relay_poll_seconds: float = 0.1
+
+
+@dataclass(frozen=True)
+class WorkerSettings(Database, MailSettings):
+    """general worker: mail, reminders, receipts, housekeeping."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    max_attempts: int = 8
+
+
+@dataclass(frozen=True)
+class SigningSettings(Database):
+    """signing worker: the only role that is told where license issuer keys are."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    max_attempts: int = 8
+    trust_dir: Path = Path("var/trust")
+    issuer_keys: str = ""
+    """DEV=file:…, UAT=file:…, PROD=file:…, comma separated"""
+    issuer_key_secret: SecretStr | None = None
+    """opens the encrypted issuer keys; use LICDESK_ISSUER_KEY_SECRET_FILE"""
+
+
+@dataclass(frozen=True)
+class BeatSettings(Common):
+    """beat: wakes the scans."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    scan_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class ConsoleSettings(Common):
+    """console: License Management on the platform's side."""
+
+    console_dir: Path = Path("var/console")
+    """the console's own database, pin, trust roots, installation key and published license"""
+    console_public_url: str = "http://127.0.0.1:8301"
+    desk_url: str | None = None
+    """where receipts are posted; none: receipts are downloaded as files"""
+    secure_cookies: bool = True
+    allowed_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InboxSettings(Common):
+    """inbox: the development mail catcher, demo only."""
+
+    inbox_dir: Path = Path("var/inbox")
+    inbox_keys: Path = Path("var/inbox/keys")
+    mail_ca: Path | None = None
+
+
+Role = TypeVar("Role")
+ROLES: tuple[type, ...] = (
+    DeskSettings,
+    RelaySettings,
+    WorkerSettings,
+    SigningSettings,
+    BeatSettings,
+    ConsoleSettings,
+    InboxSettings,
+)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def known_variables() -> frozenset[str]:
+    """Every variable any role reads, with the `_FILE` form of secrets."""
+    names = {CLOCK_FILE_VARIABLE}
+    for role in ROLES:
+        hints = get_type_hints(role)
+        for each in fields(role):
+            names.add(variable(each.name))
+            if _is_secret(hints[each.name]):
+                names.add(variable(each.name) + "_FILE")
+    return frozenset(names)
+
+
+def load(role: type[Role], environ: Mapping[str, str] | None = None) -> Role:
+    """The settings of one role. Raises SettingMissing or SettingUnusable, naming the variable and what to write."""
+    given = os.environ if environ is None else environ
+    hints = get_type_hints(role)
+    values: dict[str, Any] = {}
+    for each in fields(role):  # type: ignore[arg-type]  # roles are dataclasses; TypeVar cannot say so
+        raw = _raw_value(variable(each.name), hints[each.name], given)
+        if raw is not None:
+            values[each.name] = _converted(variable(each.name), hints[each.name], raw)
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise SettingMissing(f"Set {variable(each.name)}.")
+    made = role(**values)
+    _check(made, given)
+    return made
+
+
+def _raw_value(name: str, hint: Any, environ: Mapping[str, str]) -> str | None:
+    path = environ.get(f"{name}_FILE") if _is_secret(hint) else None
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingUnusable(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+    value = environ.get(name)
+    return value if value not in (None, "") else None
+
+
+def _is_secret(hint: Any) -> bool:
+    return hint is SecretStr or SecretStr in get_args(hint)
+
+
+def _converted(name: str, hint: Any, raw: str) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(each for each in get_args(hint) if each is not type(None))
+    try:
+        if hint is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[raw.lower()]
+        if get_origin(hint) is tuple:
+            item = get_args(hint)[0]
+            return tuple(item(part.strip()) for part in raw.split(",") if part.strip())
+        if hint is SecretStr and raw.lower() in PLACEHOLDERS:
+            raise SettingUnusable(f"{name} still holds a placeholder. Write the real secret.")
+        return hint(raw)
+    except (ValueError, KeyError) as error:
+        raise SettingUnusable(f"{name} is {raw!r}; it must be {getattr(hint, '__name__', hint)}.") from error
+
+
+def _check(made: object, environ: Mapping[str, str]) -> None:
+    if isinstance(made, Common) and made.mode is Mode.PRODUCTION and environ.get(CLOCK_FILE_VARIABLE):
+        raise SettingUnusable(f"{CLOCK_FILE_VARIABLE} moves the clock, which only the demo may. Unset it.")
+    if isinstance(made, Database):
+        if 7 not in made.reminder_days:
+            raise SettingUnusable("LICDESK_REMINDER_DAYS must contain 7: reminders go out at least 7 days ahead.")
+        if made.on_expiry not in ("warn", "block_new", "read_only"):
+            raise SettingUnusable("LICDESK_ON_EXPIRY must be warn, block_new or read_only.")
+    if isinstance(made, MailSettings):
+        if made.smtp_tls not in ("implicit", "starttls", "none"):
+            raise SettingUnusable("LICDESK_SMTP_TLS must be implicit, starttls or none.")
+        if made.smtp_tls == "none" and made.smtp_host not in ("127.0.0.1", "localhost", "::1"):
+            raise SettingUnusable("LICDESK_SMTP_TLS is none, which is for a server on this machine only. Use starttls.")
