@@ -1,7 +1,7 @@
-"""Frozen settings per process role, read once from the environment. A secret may come from `NAME_FILE`; a placeholder is refused.
+"""Frozen settings per process role, read once from the environment.
 
-Every variable starts with `LICDESK_`. `load(DeskSettings)` reads what that role takes and nothing else, so a process never
-holds a secret it has no use for.
+A secret may come from `NAME_FILE`; a placeholder is refused. Every variable starts with `LICDESK_`. `load(DeskSettings)`
+reads what that role takes and nothing else, so a process never holds a secret it has no use for.
 """
 
 import os
