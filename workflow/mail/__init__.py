@@ -1,0 +1,1 @@
+"""Mail that leaves the desk: letters, their encryption, their transport, and the archive that settles doubt."""

@@ -1,0 +1,124 @@
+"""S/MIME: signs a letter, encrypts it to one recipient, and protects its header (RFC 8551, RFC 9788)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization.pkcs7 import (
+    PKCS7EnvelopeBuilder,
+    PKCS7Options,
+    PKCS7SignatureBuilder,
+)
+
+from workflow.certificates import SignerKey, SignerUnusable, check_signer
+from workflow.mail.messages import (
+    CRLF,
+    Letter,
+    OuterHeaders,
+    base64_lines,
+    join_parts,
+    write_body,
+    write_fields,
+)
+
+MIME_VERSION = ("MIME-Version", b"1.0")
+
+
+@dataclass(frozen=True)
+class MailSigner:
+    """Who signs this desk's mail: a certificate, its key, and the certificates between it and the authority."""
+
+    certificate: x509.Certificate
+    key: SignerKey
+    chain: tuple[x509.Certificate, ...] = ()
+
+    @classmethod
+    def load(
+        cls, certificate_path: Path, key_path: Path, password: bytes | None = None, *, address: str, at: datetime
+    ) -> "MailSigner":
+        """Reads PEM files (the signer's certificate first, then the chain) and checks that they fit each other, mail
+        from `address`, and the time. Raises SignerUnusable."""
+        try:
+            certificate, *chain = x509.load_pem_x509_certificates(certificate_path.read_bytes())
+            key = load_pem_private_key(key_path.read_bytes(), password)
+        except OSError as error:
+            raise SignerUnusable(f"The mail signer's file {error.filename} can't be read: {error.strerror}.") from error
+        except (ValueError, TypeError) as error:
+            raise SignerUnusable(
+                f"Check the mail signer's files {certificate_path} and {key_path}: they must be PEM, "
+                "and an encrypted key needs its password."
+            ) from error
+        return cls(certificate, check_signer(certificate, key, address=address, at=at), tuple(chain))
+
+
+def encrypt_for(letter: Letter, recipient_pem: bytes, signer: MailSigner, *, headers: OuterHeaders) -> bytes:
+    """The whole message, signed and then encrypted to the recipient's certificate (RSA), ready for SMTP.
+
+    Outside stand only `headers` with their neutral subject; the letter's own subject and everything else travel inside.
+    The caller has checked the certificate with `certificates.read_certificate`.
+    """
+    outer = headers.fields(headers.subject)
+    signed = _signed(_payload(letter, headers, outer), signer)
+    enveloped = (
+        PKCS7EnvelopeBuilder()
+        .set_data(signed)
+        .add_recipient(x509.load_pem_x509_certificate(recipient_pem))
+        # Not GCM: Thunderbird shows a blank window for AuthEnvelopedData.
+        .set_content_encryption_algorithm(AES256)
+        .encrypt(Encoding.DER, [PKCS7Options.Binary])
+    )
+    structure = (
+        MIME_VERSION,
+        ("Content-Type", b'application/pkcs7-mime; smime-type=enveloped-data;\r\n name="smime.p7m"'),
+        ("Content-Transfer-Encoding", b"base64"),
+        ("Content-Disposition", b'attachment; filename="smime.p7m"'),
+    )
+    return write_fields((*outer, *structure)) + CRLF + base64_lines(enveloped)
+
+
+def sign_only(letter: Letter, signer: MailSigner | None, *, headers: OuterHeaders) -> bytes:
+    """The whole message in clear, for letters that carry no license: signed, or plain when this desk has no signer."""
+    outer = headers.fields(letter.subject)
+    if signer is None:
+        content_type, body = write_body(letter)
+        return write_fields((*outer, MIME_VERSION, ("Content-Type", content_type))) + CRLF + body + CRLF
+    return write_fields((*outer, MIME_VERSION)) + _signed(_payload(letter, headers, None), signer)
+
+
+def _payload(letter: Letter, headers: OuterHeaders, outer: tuple[tuple[str, bytes], ...] | None) -> bytes:
+    """What is signed: the letter under its true header fields. `outer` is what an encrypted message shows outside.
+
+    RFC 9788: hp="cipher" says that the fields here were hidden or changed outside, and one HP-Outer line for each outer
+    field lets the reader's program tell which of them travelled in clear; hp="clear" says that none was.
+    """
+    content_type, body = write_body(letter)
+    protection = b';\r\n hp="cipher"' if outer else b';\r\n hp="clear"'
+    shown = tuple(("HP-Outer", name.encode("ascii") + b": " + value) for name, value in outer or ())
+    fields = (*headers.fields(letter.subject), *shown, ("Content-Type", content_type + protection))
+    return write_fields(fields) + CRLF + body
+
+
+def _signed(payload: bytes, signer: MailSigner) -> bytes:
+    """A multipart/signed entity (its Content-Type line first) over exactly the bytes of `payload`."""
+    builder = PKCS7SignatureBuilder().set_data(payload).add_signer(signer.certificate, signer.key, hashes.SHA256())
+    for certificate in signer.chain:  # last: set_data() and add_signer() drop certificates that were added before
+        builder = builder.add_certificate(certificate)
+    signature = builder.sign(Encoding.DER, [PKCS7Options.Binary, PKCS7Options.DetachedSignature])
+    signature_part = (
+        b'Content-Type: application/pkcs7-signature; name="smime.p7s"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n"
+        b'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n' + base64_lines(signature)
+    )
+    boundary = b"=_" + sha256(signature).hexdigest()[:40].encode("ascii")
+    return (
+        b"Content-Type: multipart/signed; micalg=sha-256;\r\n"
+        b' protocol="application/pkcs7-signature";\r\n boundary="'
+        + boundary
+        + b'"\r\n\r\n'
+        + join_parts((payload, signature_part), boundary)
+    )
