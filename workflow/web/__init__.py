@@ -1,0 +1,1 @@
+"""Everything that speaks HTTP: the shared shell, the desk's pages and API, the console's pages."""

@@ -1,0 +1,188 @@
+"""Turns errors into answers: a page in the application's shell, or RFC 9457 problem details for the API.
+
+The only place that knows which error family is which HTTP status.
+"""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from workflow.errors import (
+    Conflict,
+    DeskError,
+    Forbidden,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    Problem,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from workflow.web.shared.templates import Pages
+
+STATUS_OF_FAMILY: tuple[tuple[type[DeskError], int], ...] = (
+    (NotFound, 404),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (Conflict, 409),
+    (Invalid, 422),
+    (TooMany, 429),
+    (Unavailable, 503),
+    (Misconfigured, 500),
+)
+UNEXPECTED = "Something failed on our side. Nothing you sent was lost by looking at this page. Try again in a minute."
+WORDS: dict[int, tuple[str, str]] = {
+    400: ("This request can't be read", "Go back and try it again from the page."),
+    404: ("Page not found", "Check the address, or start again from the home page."),
+    405: ("Not possible here", "This address does not take that kind of request. Go back and use the page."),
+    413: ("Too large", "Send less."),
+    500: ("Something failed", UNEXPECTED),
+}
+
+log = logging.getLogger("licdesk.web")
+
+
+def status_of(error: DeskError) -> int:
+    """The HTTP status of an error's family; 500 for one that belongs to none."""
+    return next((status for family, status in STATUS_OF_FAMILY if isinstance(error, family)), 500)
+
+
+def pointer(field: str) -> str:
+    """`recipients.0.address` as the JSON pointer `#/recipients/0/address`."""
+    return "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in field.split(".") if part)
+
+
+def document(status: int, title: str, detail: str, code: str, reference: str, errors: Sequence[Problem] = ()) -> Response:
+    """Problem details as RFC 9457 has them, with our stable `code`, a `reference` and one entry for each field."""
+    body: dict[str, object] = {
+        "type": f"urn:licdesk:error:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "reference": reference,
+    }
+    if errors:
+        body["errors"] = [{"pointer": pointer(each.field), "code": each.code, "detail": each.message} for each in errors]
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+
+
+def reference_of(request: Request) -> str:
+    """What the person can quote, and what the log has."""
+    return str(getattr(request.state, "reference", "none"))
+
+
+def return_path(request: Request) -> str:
+    """Where a person wanted to be: this page, or the page whose form was sent. Always a path of this site."""
+    if request.method in ("GET", "HEAD"):
+        query = f"?{request.url.query}" if request.url.query else ""
+        return safe_path(request.url.path + query)
+    came_from = urlsplit(request.headers.get("referer", ""))
+    if came_from.netloc != request.headers.get("host"):
+        return "/"
+    return safe_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
+
+
+def safe_path(path: str, otherwise: str = "/") -> str:
+    """`path` when it stays on this site: `//evil.example` and `/\\evil.example` are other sites to a browser."""
+    stays = path.startswith("/") and not path.startswith(("//", "/\\")) and "\\" not in path and path.isprintable()
+    return path if stays else otherwise
+
+
+class ErrorAnswers:
+    """The error handlers of one application: problem details below `api_prefix`, pages elsewhere."""
+
+    def __init__(self, pages: Pages, *, api_prefix: str = "/api/", sign_in: str | None = "/sign-in") -> None:
+        self.pages = pages
+        self.api_prefix = api_prefix
+        self.sign_in = sign_in
+
+    def install(self, app: FastAPI) -> None:
+        """Registers the handlers."""
+        app.add_exception_handler(DeskError, self.desk_error)
+        app.add_exception_handler(RequestValidationError, self.validation_error)
+        app.add_exception_handler(HTTPException, self.http_error)
+        app.add_exception_handler(Exception, self.unexpected)
+
+    def desk_error(self, request: Request, error: Exception) -> Response:
+        """An expected refusal: its family's status, its own sentence."""
+        assert isinstance(error, DeskError)
+        status = status_of(error)
+        if status >= 500:
+            log.error("%s %s answered %d %s: %s", request.method, request.url.path, status, error.code, error)
+        if isinstance(error, Unauthenticated) and self.sign_in is not None and not self._is_api(request):
+            back = return_path(request)
+            return RedirectResponse(
+                self.sign_in if back == "/" else f"{self.sign_in}?next={quote(back, safe='/')}", status_code=303
+            )
+        problems = error.problems if isinstance(error, Invalid) else ()
+        answer = self._answer(request, status, error.title, str(error), error.code, problems)
+        if isinstance(error, TooMany):
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
+
+    def validation_error(self, request: Request, error: Exception) -> Response:
+        """Input of the wrong shape. On a page only the address can be: then there is no such page."""
+        assert isinstance(error, RequestValidationError)
+        if not self._is_api(request):
+            return self.http_error(request, HTTPException(404))
+        problems = [
+            Problem(
+                ".".join(str(part) for part in each["loc"] if part != "body") or "body",
+                f"request.{each['type']}",
+                _sentence(str(each["msg"])),
+            )
+            for each in error.errors()
+        ]
+        return self._answer(
+            request, 422, "There is a problem", "Correct the fields listed under errors.", "request.malformed", problems
+        )
+
+    def http_error(self, request: Request, error: Exception) -> Response:
+        """What the framework itself refuses: unknown address, wrong method, body too large."""
+        assert isinstance(error, HTTPException)
+        title, detail = WORDS.get(error.status_code, (HTTPStatus(error.status_code).phrase, ""))
+        if error.detail and error.detail != HTTPStatus(error.status_code).phrase:
+            detail = error.detail
+        answer = self._answer(request, error.status_code, title, detail, f"http.{error.status_code}")
+        for name, value in (error.headers or {}).items():
+            answer.headers[name] = value
+        return answer
+
+    def unexpected(self, request: Request, error: Exception) -> Response:
+        """A bug: the person gets a reference, the log gets the reference and the error. Details stay inside."""
+        log.error("unexpected error, reference %s", reference_of(request), exc_info=error)
+        return self._answer(request, 500, *WORDS[500], "unexpected")
+
+    def _is_api(self, request: Request) -> bool:
+        return request.url.path.startswith(self.api_prefix)
+
+    def _answer(
+        self, request: Request, status: int, title: str, detail: str, code: str, problems: Sequence[Problem] = ()
+    ) -> Response:
+        reference = reference_of(request)
+        if self._is_api(request):
+            return document(status, title, detail, code, reference, problems)
+        return self.pages.page(
+            request,
+            "pages/error.html",
+            status=status,
+            number=status,
+            title=title,
+            detail=detail,
+            code=code,
+            reference=reference,
+            problems=problems,
+        )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
