@@ -1,6 +1,6 @@
 """Frozen settings per process role, read once from the environment.
 
-A secret may come from `NAME_FILE`; a placeholder is refused. Every variable starts with `LICDESK_`. `load(DeskSettings)`
+A secret may come from `NAME_FILE`; a placeholder is refused. Every variable starts with `LICDESK_`. `load(Role)`
 reads what that role takes and nothing else, so a process never holds a secret it has no use for.
 """
 

@@ -1,0 +1,170 @@
+"""The life of a job row: published, claimed under a lease, finished, put off or dead. Core statements: this is the hot path.
+
+A claim commits `attempts` before the work, so a job that kills its worker dies after its attempts instead of running forever.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Table, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from workflow.db.tables import JobRow
+
+JOB = cast(Table, JobRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+OPEN = JOB.c.state.in_(("pending", "running"))
+REPUBLISH_AFTER = timedelta(seconds=60)
+LONGEST_WAIT = timedelta(minutes=15)
+PATIENCE = timedelta(days=3)
+"""How long a step that depends on the outside (a mail server) is tried again."""
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """A job that belongs to this worker until its lease ends; `owner` is the fence that later writes name."""
+
+    id: UUID
+    kind: str
+    ref: UUID | None
+    recipient: UUID | None
+    event: UUID | None
+    detail: str
+    attempts: int
+    deferred: int
+    owner: str
+    created_at: datetime
+    dedupe_key: str
+
+
+class LeaseLost(Exception):
+    """Another worker owns the job by now; whatever this one did must not be recorded."""
+
+
+def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500) -> Sequence[tuple[UUID, str]]:
+    """Marks up to `limit` due jobs as published and returns their ids and kinds; leases that ran out are due again.
+
+    Commit before publishing: a job published twice is harmless, a job marked and not published comes back.
+    """
+    due = select(JOB.c.id).where(OPEN, JOB.c.next_at <= now).order_by(JOB.c.next_at).limit(limit)
+    if session.get_bind().dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    again = now + min(REPUBLISH_AFTER, max(lease, timedelta(seconds=2)))
+    taken = session.execute(
+        update(JOB)
+        .where(JOB.c.id.in_(due.scalar_subquery()))
+        .values(next_at=again, published=JOB.c.published + 1)
+        .returning(JOB.c.id, JOB.c.kind)
+    )
+    return [(row[0], row[1]) for row in taken]
+
+
+def claim(session: Session, job_id: UUID, owner: str, now: datetime, lease: timedelta, max_attempts: int) -> ClaimedJob | None:
+    """Takes the job for `owner`, or returns None when it is done, another's, or out of attempts (it is dead then)."""
+    free = or_(JOB.c.state == "pending", and_(JOB.c.state == "running", JOB.c.lease_until <= now))
+    ended = session.execute(
+        update(JOB)
+        .where(JOB.c.id == job_id, free, JOB.c.attempts - JOB.c.deferred >= max_attempts)
+        .values(
+            state="dead",
+            lease_until=None,
+            last_error=f"Its worker died {max_attempts} times while doing this. Look at the worker's log, then retry.",
+        )
+    )
+    if cast(CursorResult[Any], ended).rowcount:
+        return None
+    row = session.execute(
+        update(JOB)
+        .where(JOB.c.id == job_id, free)
+        .values(
+            state="running",
+            owner=owner,
+            lease_until=now + lease,
+            next_at=now + lease,
+            attempts=JOB.c.attempts + 1,
+            published=0,
+        )
+        .returning(
+            JOB.c.id,
+            JOB.c.kind,
+            JOB.c.ref,
+            JOB.c.recipient,
+            JOB.c.event,
+            JOB.c.detail,
+            JOB.c.attempts,
+            JOB.c.deferred,
+            JOB.c.owner,
+            JOB.c.created_at,
+            JOB.c.dedupe_key,
+        )
+    ).one_or_none()
+    return ClaimedJob(*row) if row is not None else None
+
+
+def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = None) -> None:
+    """Done, in the same transaction as the effect. Raises LeaseLost when another worker owns the job."""
+    _write(session, job, state="done", done_at=now, lease_until=None, last_error=note)
+
+
+def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> bool:
+    """Tries again later, with growing waits; after three days the job is dead. Returns whether it will be tried again."""
+    if now - job.created_at > PATIENCE:
+        bury(session, job, now, error)
+        return False
+    _write(
+        session,
+        job,
+        state="pending",
+        lease_until=None,
+        next_at=now + backoff(job.attempts),
+        deferred=job.deferred + 1,
+        last_error=error,
+    )
+    return True
+
+
+def bury(session: Session, job: ClaimedJob, now: datetime, error: str) -> None:
+    """Dead: nobody tries it again until an operator says so."""
+    _write(session, job, state="dead", lease_until=None, done_at=now, last_error=error)
+
+
+def extend(session: Session, job: ClaimedJob, until: datetime) -> None:
+    """Keeps a job for longer. Raises LeaseLost when it is too late for that."""
+    _write(session, job, lease_until=until, next_at=until)
+
+
+def backoff(attempts: int) -> timedelta:
+    """The wait before attempt `attempts` + 1: 2, 4, 8 … seconds, at most 15 minutes, with a fifth of jitter."""
+    wait = min(timedelta(seconds=2 ** min(attempts, 12)), LONGEST_WAIT)
+    return wait * random.uniform(0.8, 1.2)  # noqa: S311  (spreads load, keeps no secret)
+
+
+def retry(session: Session, job_id: UUID, now: datetime) -> bool:
+    """An operator's retry of a dead job. Returns whether it was dead."""
+    return _change(session, job_id, "dead", state="pending", next_at=now, attempts=0, deferred=0, created_at=now, done_at=None)
+
+
+def cancel(session: Session, job_id: UUID, now: datetime) -> bool:
+    """An operator gives a dead job up. Returns whether it was dead."""
+    return _change(session, job_id, "dead", state="cancelled", done_at=now)
+
+
+def hurry(session: Session, job_id: UUID, now: datetime) -> bool:
+    """Brings a waiting job forward. Returns whether it was waiting."""
+    return _change(session, job_id, "pending", next_at=now)
+
+
+def _change(session: Session, job_id: UUID, from_state: str, **values: Any) -> bool:
+    changed = session.execute(update(JOB).where(JOB.c.id == job_id, JOB.c.state == from_state).values(**values))
+    return bool(cast(CursorResult[Any], changed).rowcount)
+
+
+def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
+    written = session.execute(
+        update(JOB).where(JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.state == "running").values(**values)
+    )
+    if cast(CursorResult[Any], written).rowcount != 1:
+        raise LeaseLost(f"job {job.id} is no longer {job.owner}'s")

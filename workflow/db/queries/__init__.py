@@ -1,0 +1,1 @@
+"""Every SELECT and UPDATE of the desk, by subject. A `get_` raises NotFound, a `find_` returns None."""

@@ -1,0 +1,82 @@
+"""People, roles, sessions and tokens."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_
+from sqlmodel import Session, col, select
+
+from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
+from workflow.domain.roles import Role
+from workflow.errors import NotFound
+
+
+def find_person_by_email(session: Session, email: str) -> Person | None:
+    """The person with this address, whatever its case."""
+    return session.exec(select(Person).where(Person.email == email.strip().lower())).one_or_none()
+
+
+def get_person(session: Session, person: UUID) -> Person:
+    """The person with this id. Raises NotFound."""
+    found = session.get(Person, person)
+    if found is None:
+        raise NotFound("There is no such person.")
+    return found
+
+
+def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
+    """The roles a person held at an instant."""
+    held = session.exec(
+        select(RoleGrant.role).where(
+            RoleGrant.person == person,
+            col(RoleGrant.granted_at) <= at,
+            or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > at),
+        )
+    )
+    return frozenset(Role(role) for role in held)
+
+
+def people_with(session: Session, role: Role, at: datetime) -> Sequence[UUID]:
+    """Everyone who holds a role and can sign in, oldest first."""
+    return session.exec(
+        select(RoleGrant.person)
+        .join(Person, col(Person.id) == col(RoleGrant.person))
+        .where(
+            RoleGrant.role == role.value,
+            col(RoleGrant.granted_at) <= at,
+            or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > at),
+            col(Person.disabled_at).is_(None),
+        )
+        .order_by(col(RoleGrant.person))
+    ).all()
+
+
+def names_of(session: Session, people: Sequence[UUID]) -> dict[UUID, str]:
+    """The names of these people by id."""
+    found = session.exec(select(Person.id, Person.name).where(col(Person.id).in_(people)))
+    return dict(found.all())
+
+
+def find_session(session: Session, token_hash: str) -> tuple[SignedIn, Person] | None:
+    """The browser session of a cookie's hash, with its person."""
+    return session.exec(
+        select(SignedIn, Person).join(Person, col(Person.id) == col(SignedIn.person)).where(SignedIn.token_hash == token_hash)
+    ).one_or_none()
+
+
+def find_api_token(session: Session, token_hash: str) -> tuple[ApiToken, Person] | None:
+    """The API token of this hash, with its person."""
+    return session.exec(
+        select(ApiToken, Person).join(Person, col(Person.id) == col(ApiToken.person)).where(ApiToken.token_hash == token_hash)
+    ).one_or_none()
+
+
+def tokens_of(session: Session, person: UUID) -> Sequence[ApiToken]:
+    """A person's API tokens, newest first."""
+    return session.exec(select(ApiToken).where(ApiToken.person == person).order_by(col(ApiToken.id).desc())).all()
+
+
+def all_people(session: Session) -> Sequence[Person]:
+    """Everyone, by name."""
+    return session.exec(select(Person).order_by(Person.name)).all()

@@ -1,0 +1,1 @@
+"""The rules, as values and functions: no clock, no database, no settings, no framework."""

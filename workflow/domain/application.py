@@ -1,0 +1,110 @@
+"""The states of an application and the one table of moves between them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from workflow.errors import Conflict
+
+
+class Status(StrEnum):
+    """What is true of an application. "Signing failed twice" is the job's business, not a status."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    ISSUED = "issued"
+    DELIVERED = "delivered"
+    ACTIVATED = "activated"
+    CHANGES_REQUESTED = "changes_requested"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class Action(StrEnum):
+    """What someone or something wants to do to an application."""
+
+    SAVE = "save"
+    SUBMIT = "submit"
+    REVISE = "revise"
+    RECORD_APPROVAL = "record_approval"
+    APPROVE = "approve"
+    REQUEST_CHANGES = "request_changes"
+    REJECT = "reject"
+    RESCIND = "rescind"
+    WITHDRAW = "withdraw"
+    ISSUE = "issue"
+    DELIVER = "deliver"
+    ACTIVATE = "activate"
+    SUPERSEDE = "supersede"
+    EXPIRE = "expire"
+    REVOKE = "revoke"
+
+
+SPINE = (Status.SUBMITTED, Status.APPROVED, Status.ISSUED, Status.DELIVERED, Status.ACTIVATED)
+FINAL = frozenset({Status.REJECTED, Status.WITHDRAWN, Status.SUPERSEDED, Status.EXPIRED, Status.REVOKED})
+LIVE = frozenset({Status.ISSUED, Status.DELIVERED, Status.ACTIVATED})
+"""A license exists and counts."""
+
+TRANSITIONS: Mapping[tuple[Status, Action], Status] = MappingProxyType(
+    {
+        (Status.DRAFT, Action.SAVE): Status.DRAFT,
+        (Status.DRAFT, Action.SUBMIT): Status.SUBMITTED,
+        (Status.DRAFT, Action.WITHDRAW): Status.WITHDRAWN,
+        (Status.CHANGES_REQUESTED, Action.SAVE): Status.CHANGES_REQUESTED,
+        (Status.CHANGES_REQUESTED, Action.SUBMIT): Status.SUBMITTED,
+        (Status.CHANGES_REQUESTED, Action.WITHDRAW): Status.WITHDRAWN,
+        (Status.SUBMITTED, Action.REVISE): Status.SUBMITTED,
+        (Status.SUBMITTED, Action.RECORD_APPROVAL): Status.SUBMITTED,
+        (Status.SUBMITTED, Action.APPROVE): Status.APPROVED,
+        (Status.SUBMITTED, Action.REQUEST_CHANGES): Status.CHANGES_REQUESTED,
+        (Status.SUBMITTED, Action.REJECT): Status.REJECTED,
+        (Status.SUBMITTED, Action.WITHDRAW): Status.WITHDRAWN,
+        (Status.APPROVED, Action.RESCIND): Status.CHANGES_REQUESTED,
+        (Status.APPROVED, Action.WITHDRAW): Status.WITHDRAWN,
+        (Status.APPROVED, Action.ISSUE): Status.ISSUED,
+        (Status.ISSUED, Action.DELIVER): Status.DELIVERED,
+        (Status.ISSUED, Action.ACTIVATE): Status.ACTIVATED,
+        (Status.DELIVERED, Action.ACTIVATE): Status.ACTIVATED,
+        (Status.ISSUED, Action.SUPERSEDE): Status.SUPERSEDED,
+        (Status.DELIVERED, Action.SUPERSEDE): Status.SUPERSEDED,
+        (Status.ACTIVATED, Action.SUPERSEDE): Status.SUPERSEDED,
+        (Status.ISSUED, Action.EXPIRE): Status.EXPIRED,
+        (Status.DELIVERED, Action.EXPIRE): Status.EXPIRED,
+        (Status.ACTIVATED, Action.EXPIRE): Status.EXPIRED,
+        (Status.ISSUED, Action.REVOKE): Status.REVOKED,
+        (Status.DELIVERED, Action.REVOKE): Status.REVOKED,
+        (Status.ACTIVATED, Action.REVOKE): Status.REVOKED,
+    }
+)
+
+
+class IllegalMove(Conflict):
+    """The table has no such move from this status."""
+
+    code = "application.illegal_move"
+    title = "That is not possible any more"
+
+    def __init__(self, status: Status, action: Action) -> None:
+        super().__init__(
+            f"This application is {status.value.replace('_', ' ')}, so it cannot {action.value.replace('_', ' ')}. "
+            "Look at its page for what happened."
+        )
+        self.status = status
+        self.action = action
+
+
+def next_status(status: Status, action: Action) -> Status:
+    """Where `action` leads from `status`. Raises IllegalMove when the table has no such move."""
+    try:
+        return TRANSITIONS[status, action]
+    except KeyError:
+        raise IllegalMove(status, action) from None
+
+
+def allows(status: Status, action: Action) -> bool:
+    """Whether the table has this move: for showing a button, never for deciding a write."""
+    return (status, action) in TRANSITIONS
