@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow.errors import (
     Conflict,
@@ -110,7 +111,8 @@ class ErrorAnswers:
         app.add_exception_handler(DeskError, self.desk_error)
         app.add_exception_handler(RequestValidationError, self.validation_error)
         app.add_exception_handler(HTTPException, self.http_error)
-        app.add_exception_handler(Exception, self.unexpected)
+        # Innermost layer: the framework's own place for unexpected errors is outside of the security headers.
+        app.add_middleware(LastResort, answers=self)
 
     def desk_error(self, request: Request, error: Exception) -> Response:
         """An expected refusal: its family's status, its own sentence."""
@@ -159,7 +161,7 @@ class ErrorAnswers:
 
     def unexpected(self, request: Request, error: Exception) -> Response:
         """A bug: the person gets a reference, the log gets the reference and the error. Details stay inside."""
-        log.error("unexpected error, reference %s", reference_of(request), exc_info=error)
+        log.error("%s %s failed, reference %s", request.method, request.url.path, reference_of(request), exc_info=error)
         return self._answer(request, 500, *WORDS[500], "unexpected")
 
     def _is_api(self, request: Request) -> bool:
@@ -182,6 +184,34 @@ class ErrorAnswers:
             reference=reference,
             problems=problems,
         )
+
+
+class LastResort:
+    """Answers for whatever the application let slip. An answer that has begun can only be broken off."""
+
+    def __init__(self, app: ASGIApp, *, answers: ErrorAnswers) -> None:
+        self.app = app
+        self.answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on and catches what nobody else did."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noticing)
+        except Exception as error:  # the edge of the process: nothing above could do better
+            if begun:
+                raise
+            answer = self.answers.unexpected(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 def _sentence(text: str) -> str:
