@@ -1,0 +1,89 @@
+"""What a person is shown about one verification: each check in order, with its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .errors import LicenseRefused
+
+if TYPE_CHECKING:
+    from .claims import Contact
+
+
+class Result(StrEnum):
+    """How a check ended; `note` is something to know that refuses nothing."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not_checked"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the list of checks. `name` is stable, `title` and `detail` are for people."""
+
+    name: str
+    result: Result
+    title: str
+    detail: str = ""
+
+
+#: The checks in the order in which they are made; a refusal leaves the later ones "not checked".
+PLAN: dict[str, str] = {
+    "container": "The file is complete",
+    "type": "It is a license this platform can read",
+    "trust_roots": "The trust root is genuine",
+    "key": "The signing key is trusted",
+    "signature": "The signature is good",
+    "content": "The content is well formed",
+    "tenant": "It was issued to this customer",
+    "environment": "It is for this environment",
+    "license_id": "It continues the license of this environment",
+    "installation": "It is for this installation",
+    "revocation": "It has not been revoked",
+    "version": "It is newer than the license in force",
+    "validity": "It has not ended",
+}
+
+
+class CheckList:
+    """Collects the results in the order of `PLAN` and hands them to the refusal that ends the verification."""
+
+    def __init__(self) -> None:
+        self.contact: Contact | None = None
+        self._results: dict[str, Check] = {}
+        self._notes: list[Check] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Run one check: it passes unless the block is left by a refusal, which then carries the whole list."""
+        try:
+            yield
+        except LicenseRefused as refused:
+            self._results[name] = Check(name, Result.FAILED, PLAN[name], str(refused))
+            refused.checks = self.all()
+            refused.contact = self.contact
+            raise
+        self._results.setdefault(name, Check(name, Result.PASSED, PLAN[name]))
+
+    def passed(self, name: str, detail: str) -> None:
+        """Say what was found when the check passed."""
+        self._results[name] = Check(name, Result.PASSED, PLAN[name], detail)
+
+    def skip(self, name: str, detail: str) -> None:
+        """A check that does not apply here, with the reason."""
+        self._results[name] = Check(name, Result.NOT_CHECKED, PLAN[name], detail)
+
+    def note(self, name: str, title: str, detail: str) -> None:
+        """Something the reader should know, listed after the checks."""
+        self._notes.append(Check(name, Result.NOTE, title, detail))
+
+    def all(self) -> tuple[Check, ...]:
+        """Every check of the plan, then the notes."""
+        listed = [self._results.get(name) or Check(name, Result.NOT_CHECKED, title) for name, title in PLAN.items()]
+        return (*listed, *self._notes)

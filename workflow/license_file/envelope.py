@@ -1,0 +1,159 @@
+"""The container: a DSSE v1.0.2 envelope around bytes that are signed exactly as they are.
+
+Nothing in here decides whether to trust a file; `decode` only takes it apart.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64encode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, Final
+
+from . import strict_json
+from .errors import Damaged, MalformedLicense, TooLarge
+
+#: Largest file that is read, in bytes.
+MAX_ENVELOPE: Final = 131_072
+#: Largest payload of a license that is signed, in bytes: a key management service signs raw messages up to 4 KiB.
+MAX_PAYLOAD_TO_SIGN: Final = 4_000
+#: Largest payload that is read, in bytes.
+MAX_PAYLOAD: Final = 65_536
+MAX_SIGNATURES: Final = 8
+
+_LONGEST_STRING: Final = 4 * ((MAX_PAYLOAD + 2) // 3)
+_ASK_AGAIN: Final = "Download it again, or ask for it to be sent again."
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature and the id of the key that is said to have made it."""
+
+    keyid: str
+    sig: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A signed document taken apart. `roots` and `revocations` are complete envelopes of their own, as bytes."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+    roots: tuple[bytes, ...] = ()
+    revocations: bytes | None = None
+
+
+def signed_bytes(payload_type: str, payload: bytes) -> bytes:
+    """What the signatures cover: DSSE's pre-authentication encoding of the type and the exact payload."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The file: one JSON object in ASCII, indented by one space, LF line ends, LF at the end.
+
+    Raises `TooLarge` if no reader would take it.
+    """
+    raw = json.dumps(_members_of(envelope), indent=1).encode("ascii") + b"\n"
+    if len(raw) > MAX_ENVELOPE:
+        raise TooLarge(f"The file would have {len(raw):,} bytes; readers take {MAX_ENVELOPE:,} at most.")
+    return raw
+
+
+def decode(raw: bytes, *, limit: int = MAX_ENVELOPE) -> Envelope:
+    """Take a file of at most `limit` bytes apart.
+
+    Raises `TooLarge`, or `Damaged` with a sentence that says what is missing or what the file is instead.
+    """
+    if len(raw) > limit:
+        raise TooLarge(f"The file has {len(raw):,} bytes; a license file has at most {limit:,}. Choose the .lic file itself.")
+    try:
+        members = strict_json.decode(raw, longest_string=_LONGEST_STRING)
+    except MalformedLicense as error:
+        raise Damaged(_what_is_wrong(raw, str(error))) from None
+    return _envelope_from(members, nested=False)
+
+
+def _members_of(envelope: Envelope) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "payloadType": envelope.payload_type,
+        "payload": b64encode(envelope.payload).decode("ascii"),
+        "signatures": [{"keyid": each.keyid, "sig": b64encode(each.sig).decode("ascii")} for each in envelope.signatures],
+    }
+    if envelope.roots:
+        members["roots"] = [_members_of(decode(root)) for root in envelope.roots]
+    if envelope.revocations is not None:
+        members["revocations"] = _members_of(decode(envelope.revocations))
+    return members
+
+
+def _envelope_from(members: object, *, nested: bool) -> Envelope:
+    if not isinstance(members, dict):
+        raise Damaged(f"A document inside the file is not an object. {_ASK_AGAIN}")
+    allowed = {"payloadType", "payload", "signatures"} | (set() if nested else {"roots", "revocations"})
+    for name in ("payloadType", "payload", "signatures"):
+        if name not in members:
+            raise Damaged(f"This is not a license file, or it is incomplete: the part {name!r} is missing. {_ASK_AGAIN}")
+    if unknown := members.keys() - allowed:
+        raise Damaged(f"The file has a part {min(unknown)[:40]!r} that a license file does not have. {_ASK_AGAIN}")
+    payload_type = members["payloadType"]
+    if not isinstance(payload_type, str):
+        raise Damaged(f"The part 'payloadType' of the file is not text. {_ASK_AGAIN}")
+    payload = _from_base64(members["payload"], "payload")
+    if len(payload) > MAX_PAYLOAD:
+        raise TooLarge(f"The signed content has {len(payload):,} bytes; at most {MAX_PAYLOAD:,} are read.")
+    roots = members.get("roots", [])
+    if not isinstance(roots, list):
+        raise Damaged(f"The part 'roots' of the file is not a list. {_ASK_AGAIN}")
+    return Envelope(
+        payload_type=payload_type,
+        payload=payload,
+        signatures=_signatures_from(members["signatures"]),
+        roots=tuple(encode(_envelope_from(root, nested=True)) for root in roots),
+        revocations=encode(_envelope_from(members["revocations"], nested=True)) if "revocations" in members else None,
+    )
+
+
+def _signatures_from(items: object) -> tuple[Signature, ...]:
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_SIGNATURES:
+        raise Damaged(f"The file must carry 1 to {MAX_SIGNATURES} signatures. {_ASK_AGAIN}")
+    signatures: list[Signature] = []
+    for item in items:
+        if not isinstance(item, dict) or item.keys() != {"keyid", "sig"} or not isinstance(item["keyid"], str):
+            raise Damaged(f"A signature in the file does not consist of 'keyid' and 'sig'. {_ASK_AGAIN}")
+        signatures.append(Signature(item["keyid"], _from_base64(item["sig"], "sig")))
+    if len({each.keyid for each in signatures}) != len(signatures):
+        raise Damaged(f"The file carries two signatures under one key id. {_ASK_AGAIN}")
+    return tuple(signatures)
+
+
+def _from_base64(text: object, name: str) -> bytes:
+    """Padded base64 in the standard or the URL-safe alphabet, in its one canonical spelling."""
+    if isinstance(text, str) and text.isascii():
+        try:
+            data = binascii.a2b_base64(text.replace("-", "+").replace("_", "/"))
+        except binascii.Error:
+            data = b""
+        encoded = urlsafe_b64encode(data) if "-" in text or "_" in text else b64encode(data)
+        # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
+        if encoded == text.encode():
+            return data
+    raise Damaged(f"The part {name!r} of the file is not intact base64; a mail program may have changed it. {_ASK_AGAIN}")
+
+
+def _what_is_wrong(raw: bytes, reason: str) -> str:
+    """The sentence for bytes that are not JSON of the profile: what a person most likely has in hand."""
+    text = raw.strip()
+    if not text:
+        return f"The file is empty. {_ASK_AGAIN}"
+    if text.startswith(b"\xef\xbb\xbf"):
+        return "The file starts with a byte order mark, which an editor added. Use the file as it was delivered."
+    if text.startswith(b"<"):
+        return "This is a web page, not a license file. Save the .lic file itself and choose it."
+    if text.startswith(b"-----BEGIN"):
+        return "This is a key or an encrypted message, not a license file. Open the message and save the .lic file in it."
+    if text.startswith(b"{") and not text.endswith(b"}"):
+        return f"The file is incomplete: it breaks off after {len(raw):,} bytes. {_ASK_AGAIN}"
+    return f"This is not a license file, or it was damaged on its way. {reason} {_ASK_AGAIN}"

@@ -1,0 +1,169 @@
+"""Reading the members of a signed object one by one: each has its type and its bounds, and none is left over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from string import ascii_letters, digits, hexdigits
+from typing import Any, Final, TypeVar
+
+from .errors import MalformedLicense
+from .strict_json import MAX_INTEGER
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+_LOWER_HEX: Final = frozenset(hexdigits.lower())
+_CODE: Final = frozenset(ascii_letters + digits + "-_.:/+@")
+_INSTANT_SHAPE: Final = "0000-00-00T00:00:00Z"
+
+
+class Members:
+    """One decoded object. Every member is taken once by name; `end()` refuses what nobody asked for.
+
+    All methods raise `MalformedLicense` with the path of the member, for example `limits.users.max`.
+    """
+
+    __slots__ = ("_left", "_path")
+
+    def __init__(self, value: object, path: str = "") -> None:
+        if not isinstance(value, dict):
+            raise MalformedLicense(f"{path or 'The content'} is not an object.")
+        self._left: dict[str, Any] = dict(value)
+        self._path = path
+
+    def path(self, name: str) -> str:
+        """The full path of a member, for sentences."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def take(self, name: str) -> Any:
+        """The member as decoded, whatever it is."""
+        try:
+            return self._left.pop(name)
+        except KeyError:
+            raise MalformedLicense(f"{self.path(name)} is missing.") from None
+
+    def has(self, name: str) -> bool:
+        """Whether an optional member is there and not taken yet."""
+        return name in self._left
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the members not taken yet."""
+        return tuple(self._left)
+
+    def end(self) -> None:
+        """Refuse members that the table does not know: ignoring one could mean ignoring a restriction."""
+        for name in self._left:
+            raise MalformedLicense(f"{self.path(name)[:100]} is not known to this version of the format.")
+
+    def text(self, name: str, *, longest: int, least: int = 1) -> str:
+        """A string of `least` to `longest` characters."""
+        value = self.take(name)
+        if not isinstance(value, str):
+            raise MalformedLicense(f"{self.path(name)} is not text.")
+        if not least <= len(value) <= longest:
+            raise MalformedLicense(f"{self.path(name)} must have {least} to {longest} characters.")
+        return value
+
+    def fixed(self, name: str, expected: str | int) -> None:
+        """A member with only one possible value; `True` is not 1."""
+        value = self.take(name)
+        if type(value) is not type(expected) or value != expected:
+            raise MalformedLicense(f"{self.path(name)} is not {expected!r}.")
+
+    def integer(self, name: str, *, least: int, most: int = MAX_INTEGER) -> int:
+        """A whole number from `least` to `most`; JSON's true and false are not numbers."""
+        return whole_number(self.take(name), self.path(name), least, most)
+
+    def code(self, name: str) -> str:
+        """A short machine-readable name, see `plain_code`."""
+        return plain_code(self.take(name), self.path(name))
+
+    def digest(self, name: str) -> str:
+        """64 lowercase hexadecimal digits."""
+        return lower_hex(self.take(name), self.path(name), 64)
+
+    def instant(self, name: str) -> datetime:
+        """An instant in UTC, to the second."""
+        return instant_from(self.take(name), self.path(name))
+
+    def choice(self, name: str, kinds: type[_Choice]) -> _Choice:
+        """One of the values of `kinds`."""
+        value = self.take(name)
+        try:
+            return kinds(value)
+        except ValueError:
+            raise MalformedLicense(f"{self.path(name)} is not one of {', '.join(kinds)}.") from None
+
+    def object(self, name: str) -> Members:
+        """A nested object."""
+        return Members(self.take(name), self.path(name))
+
+    def items(self, name: str, *, most: int, least: int = 0) -> list[Any]:
+        """A list of `least` to `most` items, as decoded."""
+        value = self.take(name)
+        if not isinstance(value, list):
+            raise MalformedLicense(f"{self.path(name)} is not a list.")
+        if not least <= len(value) <= most:
+            raise MalformedLicense(f"{self.path(name)} must have {least} to {most} entries.")
+        return value
+
+    def objects(self, name: str, *, most: int, least: int = 0) -> list[Members]:
+        """A list of nested objects."""
+        items = self.items(name, most=most, least=least)
+        return [Members(item, f"{self.path(name)}.{index}") for index, item in enumerate(items)]
+
+    def codes(self, name: str, *, most: int, least: int = 0) -> tuple[str, ...]:
+        """A list of different codes."""
+        items = self.items(name, most=most, least=least)
+        codes = tuple(plain_code(item, f"{self.path(name)}.{index}") for index, item in enumerate(items))
+        require_distinct(codes, self.path(name))
+        return codes
+
+
+def whole_number(value: object, path: str, least: int, most: int) -> int:
+    """`value` if it is an int (not a bool) within the bounds."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MalformedLicense(f"{path} is not a whole number.")
+    if not least <= value <= most:
+        raise MalformedLicense(f"{path} must be from {least} to {most}.")
+    return value
+
+
+def plain_code(value: object, path: str) -> str:
+    """`value` if it is 1 to 64 of A-Z a-z 0-9 - _ . : / + @ (so never a wildcard)."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 64 or not _CODE.issuperset(value):
+        raise MalformedLicense(f"{path} is not a code of 1 to 64 letters, digits and -_.:/+@.")
+    return value
+
+
+def lower_hex(value: object, path: str, length: int) -> str:
+    """`value` if it is exactly `length` lowercase hexadecimal digits."""
+    if not isinstance(value, str) or len(value) != length or not _LOWER_HEX.issuperset(value):
+        raise MalformedLicense(f"{path} is not {length} lowercase hexadecimal digits.")
+    return value
+
+
+def instant_from(value: object, path: str) -> datetime:
+    """The aware UTC instant that `YYYY-MM-DDTHH:MM:SSZ` names; no other spelling is accepted."""
+    if isinstance(value, str) and len(value) == len(_INSTANT_SHAPE):
+        shape = "".join("0" if char in digits else char for char in value)
+        if shape == _INSTANT_SHAPE:
+            try:
+                # The shape above leaves fromisoformat no freedom but the ranges of the calendar.
+                return datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
+            except ValueError:
+                pass
+    raise MalformedLicense(f"{path} is not an instant like 2027-03-31T16:00:00Z.")
+
+
+def instant_text(instant: datetime) -> str:
+    """`instant` as the format writes it. Raises `ValueError` for a naive one or a fraction of a second."""
+    if instant.tzinfo is None or instant.microsecond:
+        raise ValueError(f"{instant!r} must be aware and whole seconds")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def require_distinct(values: tuple[str, ...], path: str) -> None:
+    """Refuse a list that names something twice."""
+    if len(set(values)) != len(values):
+        raise MalformedLicense(f"{path} names one entry twice.")

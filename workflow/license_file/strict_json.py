@@ -1,0 +1,127 @@
+"""The JSON profile of everything that is signed: one reading for every reader, or none.
+
+Two parsers that understand one text differently are how a signed document comes to mean two things, so whatever
+parsers are known to disagree about is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+from unicodedata import is_normalized
+
+from .errors import MalformedLicense
+
+MAX_DEPTH: Final = 8
+MAX_INTEGER: Final = 2**53 - 1
+MAX_STRING: Final = 4_096
+
+#: Code points that no string may hold: they are invisible, reorder what a person reads, or are not characters.
+#: Fixed ranges rather than Unicode categories, which change with the Unicode version of the reader.
+FORBIDDEN_RANGES: Final = (
+    (0x0000, 0x001F),  # C0 controls
+    (0x007F, 0x009F),  # DEL, C1 controls
+    (0x00AD, 0x00AD),  # soft hyphen
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x061C, 0x061C),  # Arabic letter mark
+    (0x115F, 0x1160),  # Hangul fillers
+    (0x180E, 0x180E),  # Mongolian vowel separator
+    (0x200B, 0x200F),  # zero-width characters, direction marks
+    (0x2028, 0x202E),  # line and paragraph separators, bidi embeddings and overrides
+    (0x2060, 0x206F),  # word joiner, invisible operators, bidi isolates
+    (0x3164, 0x3164),  # Hangul filler
+    (0xD800, 0xDFFF),  # surrogates
+    (0xFEFF, 0xFEFF),  # byte order mark
+    (0xFFA0, 0xFFA0),  # halfwidth Hangul filler
+    (0xFFF9, 0xFFFB),  # interlinear annotation
+    (0xE0000, 0xE007F),  # tags
+)
+_FORBIDDEN: Final = frozenset(chr(point) for first, last in FORBIDDEN_RANGES for point in range(first, last + 1))
+
+
+def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
+    """The one JSON object that `raw` holds: dict, list, str, int, bool and None, nothing else.
+
+    Raises `MalformedLicense` for anything outside the profile (docs/license-file.md, "JSON profile").
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedLicense(f"The content is not UTF-8 text (byte {error.start}).") from None
+    if text.startswith("\ufeff"):
+        raise MalformedLicense("The content starts with a byte order mark.")
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise MalformedLicense(f"The content is not JSON: {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise MalformedLicense(f"The content is nested deeper than {MAX_DEPTH} levels.") from None
+    if not isinstance(value, dict):
+        raise MalformedLicense("The content is not a JSON object.")
+    _require_profile(value, longest_string)
+    return value
+
+
+def canonical(value: object) -> bytes:
+    """The one encoding of `value` that digests are made of: names sorted by code point, no spaces, UTF-8.
+
+    Takes str, int, bool, None, lists or tuples, and mappings with str names. Raises `MalformedLicense` for what the
+    profile forbids, so nothing can be written that the reader would refuse.
+    """
+    _require_profile(value, MAX_STRING)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    # Some parsers match names without regard to case, some keep the first of two equal names, some the last.
+    if len({name.casefold() for name in members}) != len(pairs):
+        raise MalformedLicense("The content uses one name twice in one object.")
+    return members
+
+
+def _integer(digits: str) -> int:
+    # Checked before int(): its cost grows with the square of the length.
+    if len(digits) > 17 or digits == "-0" or abs(number := int(digits)) > MAX_INTEGER:
+        raise MalformedLicense(f"The content holds the number {digits[:20]}, which readers may understand differently.")
+    return number
+
+
+def _no_fraction(digits: str) -> NoReturn:
+    raise MalformedLicense(f"The content holds the number {digits[:20]}; only whole numbers are allowed.")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_members, parse_int=_integer, parse_float=_no_fraction, parse_constant=_no_fraction
+)
+
+
+def _require_profile(value: object, longest_string: int) -> None:
+    """Depth, strings and numbers, level by level: no recursion and no regular expression over hostile input."""
+    level: list[dict[Any, Any] | list[Any] | tuple[Any, ...]] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[dict[Any, Any] | list[Any] | tuple[Any, ...]] = []
+        for container in level:
+            members = (*container, *container.values()) if isinstance(container, dict) else container
+            for member in members:
+                if isinstance(member, str):
+                    _require_plain(member, longest_string)
+                elif isinstance(member, dict | list | tuple):
+                    below.append(member)
+                elif not (member is None or (isinstance(member, int) and abs(member) <= MAX_INTEGER)):
+                    raise MalformedLicense(f"The content holds a {type(member).__name__} that the format does not know.")
+            if isinstance(container, dict) and not all(isinstance(name, str) for name in container):
+                raise MalformedLicense("The content holds a name that is not text.")
+        if not below:
+            return
+        level = below
+    raise MalformedLicense(f"The content is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _require_plain(text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise MalformedLicense(f"The content holds a text longer than {longest:,} characters.")
+    if not _FORBIDDEN.isdisjoint(text):
+        raise MalformedLicense("The content holds a control, invisible or direction-changing character.")
+    if not text.isascii() and not is_normalized("NFC", text):
+        raise MalformedLicense("The content holds a text that is not in Unicode normalization form C.")

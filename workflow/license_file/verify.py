@@ -1,0 +1,405 @@
+"""Verifying a `.lic` file: bytes in, `VerifiedLicense` out, or a refusal with a code and a sentence.
+
+The steps are numbered as in docs/license-file.md, and nothing after a failed one is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from . import envelope as container
+from .checks import Check, CheckList
+from .claims import LICENSE_TYPE, BindingMode, Environment, LicenseClaims, last_usable_day
+from .comparison import over_limits, removals
+from .envelope import Envelope
+from .errors import (
+    BadSignature,
+    Expired,
+    KeyRetired,
+    NeedsNewerPlatform,
+    OlderThanCurrent,
+    Revoked,
+    SameVersionOtherContent,
+    TrustError,
+    UnknownKey,
+    UntrustedRevocations,
+    UntrustedRoot,
+    WrongEnvironment,
+    WrongInstallation,
+    WrongLicenseId,
+    WrongTenant,
+    WrongType,
+)
+from .payload import decode_claims
+from .revocations import RevocationList, newest_list, verify_revocations
+from .trust import TrustRoot, newer_roots
+
+_LICENSE_FAMILY: Final = "application/vnd.serviceme.license.v"
+_OUR_FAMILY: Final = "application/vnd.serviceme."
+_CLOCK_TOLERANCE: Final = timedelta(hours=24)
+
+
+class State(StrEnum):
+    """Where an instant lies in a license's life. A new file is never accepted as EXPIRED."""
+
+    SCHEDULED = "SCHEDULED"
+    ACTIVE = "ACTIVE"
+    GRACE = "GRACE"
+    EXPIRED = "EXPIRED"
+
+
+class LicenseWarning(StrEnum):
+    """What an accepted file makes the administrator look at."""
+
+    OVER_LIMIT = "OVER_LIMIT"
+    REMOVES_SOMETHING = "REMOVES_SOMETHING"
+    CLOCK_SUSPECT = "CLOCK_SUSPECT"
+    UNKNOWN_MODULE = "UNKNOWN_MODULE"
+    REVOCATIONS_STALE = "REVOCATIONS_STALE"
+    ROOT_EXPIRED = "ROOT_EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class PastLicense:
+    """A license that this platform once activated or scheduled, and the keys it was verified under."""
+
+    license_id: str
+    version: int
+    payload_sha256: str
+    keyids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What this platform has already: its License ID, the highest version ever activated or scheduled, and the
+    SHA-256 of that version's payload."""
+
+    license_id: str | None = None
+    highest_version: int | None = None
+    digest: str | None = None
+
+    @staticmethod
+    def of(history: Iterable[PastLicense], trust: TrustRoot, environment: str, at: datetime) -> Installed:
+        """What still binds under `trust`: a file whose key was removed since leaves no License ID and no version
+        behind, or a stolen key could lock a customer out for ever."""
+        standing = [past for past in history if trust.trusts_issuers(past.keyids, environment, at)]
+        if not standing:
+            return Installed()
+        highest = max(standing, key=lambda past: past.version)
+        return Installed(highest.license_id, highest.version, highest.payload_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The platform that a file must be meant for.
+
+    `history` is preferred to `installed`: it is judged by the newest trust root, also one that comes in the file.
+    `revocations` is the list in use. The rest only leads to warnings: the modules this platform knows, what is in
+    use by limit name, the claims in force, and whether the wall clock is behind.
+    """
+
+    tenant_id: str
+    environment: str
+    license_id: str | None = None
+    installation_id: str | None = None
+    installed: Installed | None = None
+    platform_version: str = "1"
+    history: tuple[PastLicense, ...] = ()
+    revocations: RevocationList | None = None
+    known_modules: frozenset[str] | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    in_force: LicenseClaims | None = None
+    clock_suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedLicense:
+    """A license that may be used, made from the very bytes that were verified.
+
+    `trust` is the newest trust root, `new_roots` those that came with the file and `revocations` the list that now
+    counts: the caller stores them when, and only when, the license is activated.
+    """
+
+    claims: LicenseClaims
+    payload: bytes = field(repr=False)
+    payload_sha256: str
+    keyids: tuple[str, ...]
+    state: State
+    warnings: tuple[LicenseWarning, ...]
+    checks: tuple[Check, ...]
+    trust: TrustRoot
+    already_installed: bool = False
+    new_roots: tuple[TrustRoot, ...] = ()
+    revocations: RevocationList | None = None
+
+
+def state_at(claims: LicenseClaims, at: datetime) -> State:
+    """Where `at` lies: both ends of a period are exclusive at their end."""
+    if at < claims.valid_from:
+        return State.SCHEDULED
+    if at < claims.valid_until:
+        return State.ACTIVE
+    return State.GRACE if at < claims.grace_until else State.EXPIRED
+
+
+def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: datetime) -> VerifiedLicense:
+    """Verify a file as of the effective instant `at` (aware; see `clock.effective_now`).
+
+    Without `expected` only signature and content are judged: the issuer's own check. Raises `LicenseRefused`.
+    """
+    if at.tzinfo is None:
+        raise ValueError("at must be an aware instant")
+    checks = CheckList()
+    with checks.step("container"):  # 1
+        envelope = container.decode(raw)
+    with checks.step("type"):  # 2
+        _require_license_type(envelope.payload_type)
+    with checks.step("trust_roots"):  # 3
+        new_roots = _new_roots(trust, envelope)
+        root = new_roots[-1] if new_roots else trust
+        checks.passed("trust_roots", f"Trust root version {root.version}{' came with the file' if new_roots else ''}")
+    with checks.step("key"):  # 4
+        issued_for = _issuing_environment(root, envelope, expected)
+    with checks.step("signature"):  # 5
+        keyids = _require_signed(root, envelope, issued_for, at)
+        checks.passed("signature", f"Key {', '.join(root.keys[keyid].label for keyid in keyids)}")
+    with checks.step("content"):  # 6
+        claims = decode_claims(envelope.payload)
+    with checks.step("key"):
+        if claims.environment is not issued_for:
+            raise UnknownKey(
+                f"This file says it is for {claims.environment}, but it was signed with a key for {issued_for}. "
+                "Do not use it, and report it to the issuer."
+            )
+        checks.passed("key", f"An issuer key for {issued_for}")
+    checks.contact = claims.contact
+    verification = _Verification(claims, sha256(envelope.payload).hexdigest(), root, at, checks)
+    if expected is None:
+        for name in ("tenant", "environment", "license_id", "installation", "revocation", "version", "validity"):
+            checks.skip(name, "Only the signature and the content were asked about.")
+    else:
+        verification.require_meant_for(expected)  # 7 to 10
+        verification.require_not_revoked(envelope, expected)  # 11
+        verification.require_newer(expected)  # 12
+        verification.require_not_ended()  # 13
+        verification.warn(expected)
+    if root.is_expired(at):
+        verification.warned(
+            LicenseWarning.ROOT_EXPIRED, "The trust root is past its date", "Ask the issuer for a newer trust root."
+        )
+    return VerifiedLicense(
+        claims=claims,
+        payload=envelope.payload,
+        payload_sha256=verification.digest,
+        keyids=keyids,
+        state=state_at(claims, at),
+        warnings=tuple(verification.warnings),
+        checks=checks.all(),
+        trust=root,
+        already_installed=verification.already_installed,
+        new_roots=new_roots,
+        revocations=verification.revocations,
+    )
+
+
+def _require_license_type(payload_type: str) -> None:
+    if payload_type == LICENSE_TYPE:
+        return
+    if payload_type.startswith(_LICENSE_FAMILY):
+        raise NeedsNewerPlatform(
+            "This license needs a newer platform. Update the platform first, or ask your business liaison for a license "
+            "for this version."
+        )
+    if payload_type.startswith(_OUR_FAMILY):
+        kind = payload_type.removeprefix(_OUR_FAMILY).partition(".")[0].replace("-", " ")[:40]
+        raise WrongType(f"This is a signed document of another kind ({kind}), not a license. Choose the .lic file.")
+    raise WrongType("This is a signed document, but not a license. Choose the .lic file.")
+
+
+def _new_roots(trust: TrustRoot, envelope: Envelope) -> tuple[TrustRoot, ...]:
+    try:
+        return newer_roots(trust, envelope.roots)
+    except TrustError as error:
+        raise UntrustedRoot(f"The file brings a trust root that cannot be accepted. {error}") from None
+
+
+def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected | None) -> Environment:
+    """The environment whose issuer key the file names. The platform's own comes first; the others are tried solely to
+    word the refusal that must follow."""
+    named = {signature.keyid for signature in envelope.signatures}
+    own = Environment(expected.environment) if expected else None
+    for environment in sorted(Environment, key=lambda each: each is not own):
+        if named & root.issuers[environment].keyids:
+            return environment
+    if named & root.former_keyids:
+        raise KeyRetired(
+            "This file was signed with a key that has been withdrawn. Ask your business liaison for a newly signed file."
+        )
+    raise UnknownKey(
+        "This file was not signed by an issuer this platform trusts. Ask your business liaison for a genuine file; "
+        "if it came from them, this platform may need a newer trust root."
+    )
+
+
+def _require_signed(root: TrustRoot, envelope: Envelope, issued_for: Environment, at: datetime) -> tuple[str, ...]:
+    good = root.good_signatures(envelope)
+    if any(signature.keyid in root.keys and signature.keyid not in good for signature in envelope.signatures):
+        raise BadSignature(
+            "The content does not fit its signature: the file was changed after it was signed, or damaged on its way. "
+            "Download it again, or ask for it to be sent again."
+        )
+    issuers = root.issuers[issued_for]
+    if not issuers.are_met_by(good, at):
+        raise BadSignature(
+            f"The file lacks a signature that is required for {issued_for}; it may have been removed on its way. "
+            "Ask for it to be sent again."
+        )
+    return tuple(sorted(good & issuers.keyids))
+
+
+class _Verification:
+    """Steps 7 to 13: a genuine license, asked whether it is meant for this platform and this day."""
+
+    def __init__(self, claims: LicenseClaims, digest: str, trust: TrustRoot, at: datetime, checks: CheckList) -> None:
+        self.claims = claims
+        self.digest = digest
+        self.trust = trust
+        self.at = at
+        self.checks = checks
+        self.already_installed = False
+        self.revocations: RevocationList | None = None
+        self.warnings: list[LicenseWarning] = []
+
+    def require_meant_for(self, expected: Expected) -> None:
+        claims = self.claims
+        with self.checks.step("tenant"):  # 7
+            if claims.licensee.tenant_id != expected.tenant_id:
+                raise WrongTenant(
+                    f"This file was issued to {claims.licensee.company} ({claims.licensee.tenant_id}); this platform is "
+                    f"{expected.tenant_id}. Ask your business liaison for the file of this platform."
+                )
+            self.checks.passed("tenant", f"{claims.licensee.company} ({claims.licensee.tenant_id})")
+        with self.checks.step("environment"):  # 8
+            if claims.environment != expected.environment:
+                raise WrongEnvironment(
+                    f"This file is for {claims.environment}; this platform is {expected.environment}. "
+                    f"Ask your business liaison for the {expected.environment} file."
+                )
+            self.checks.passed("environment", claims.environment)
+        with self.checks.step("license_id"):  # 9
+            wanted = expected.license_id or self.installed(expected).license_id
+            if wanted is not None and claims.license_id != wanted:
+                raise WrongLicenseId(
+                    f"This file is for License ID {claims.license_id}; this platform has {wanted}. "
+                    "Ask your business liaison for the file with this platform's License ID."
+                )
+            self.checks.passed("license_id", claims.license_id if wanted else f"{claims.license_id}, the first one here")
+        with self.checks.step("installation"):  # 10
+            bindings = claims.bindings
+            if bindings.mode is BindingMode.INSTALLATION and expected.installation_id not in bindings.values:
+                raise WrongInstallation(
+                    "This file is bound to another installation. Send this platform's installation id "
+                    f"({expected.installation_id or 'not set yet'}) to your business liaison and ask for a new file."
+                )
+
+    def require_not_revoked(self, envelope: Envelope, expected: Expected) -> None:
+        with self.checks.step("revocation"):
+            self.revocations = _list_that_counts(envelope, expected, self.trust, self.at)
+            if self.revocations is None:
+                self.checks.skip("revocation", "This platform has no revocation list yet.")
+                return
+            reason = self.revocations.reason_against(self.claims.license_id, self.claims.version)
+            if reason is not None:
+                raise Revoked(
+                    f"Version {self.claims.version} of this license was called back: {reason}. "
+                    "Ask your business liaison for the version that replaces it."
+                )
+            self.checks.passed("revocation", f"Revocation list number {self.revocations.sequence}")
+
+    def require_newer(self, expected: Expected) -> None:
+        installed, version = self.installed(expected), self.claims.version
+        with self.checks.step("version"):
+            if self.digest == installed.digest:
+                self.already_installed = True
+                self.checks.passed("version", f"Version {version} is already installed")
+            elif installed.highest_version is None:
+                self.checks.passed("version", f"Version {version}, the first one here")
+            elif version == installed.highest_version:
+                raise SameVersionOtherContent(
+                    f"Version {version} is installed here with another content. Two different files must never have one "
+                    "version: do not use this one, and report it to the issuer."
+                )
+            elif version < installed.highest_version:
+                raise OlderThanCurrent(
+                    f"This is version {version}; version {installed.highest_version} was already accepted here. "
+                    "Choose the newest file."
+                )
+            else:
+                self.checks.passed("version", f"Version {version} follows version {installed.highest_version}")
+
+    def require_not_ended(self) -> None:
+        day = f"{last_usable_day(self.claims):%d %b %Y}, {self.claims.time_zone}"
+        with self.checks.step("validity"):
+            if self.already_installed:
+                # The platform reads the license in force again after its end, to say so.
+                self.checks.passed("validity", f"Last usable day {day}")
+            elif state_at(self.claims, self.at) is State.EXPIRED:
+                raise Expired(f"This license has ended: its last usable day was {day}. Ask your business liaison to renew it.")
+            else:
+                self.checks.passed("validity", f"Last usable day {day}")
+
+    def warn(self, expected: Expected) -> None:
+        claims = self.claims
+        if over := over_limits(claims, expected.usage):
+            self.warned(LicenseWarning.OVER_LIMIT, "More is in use than the license allows", " ".join(over))
+        if expected.in_force is not None and (lost := removals(expected.in_force, claims, self.at)):
+            self.warned(LicenseWarning.REMOVES_SOMETHING, "It takes something away", " ".join(lost))
+        if expected.clock_suspect or claims.issued_at > self.at + _CLOCK_TOLERANCE:
+            self.warned(
+                LicenseWarning.CLOCK_SUSPECT,
+                "The clock of this machine may be wrong",
+                f"The file was issued at {claims.issued_at:%Y-%m-%d %H:%M} UTC. Check the date of this machine.",
+            )
+        if expected.known_modules is not None:
+            unknown = [module.code for module in claims.modules if module.code not in expected.known_modules]
+            if unknown:
+                self.warned(
+                    LicenseWarning.UNKNOWN_MODULE,
+                    "It grants a module that this platform does not have",
+                    f"{', '.join(unknown)}: update the platform to use it.",
+                )
+        if self.revocations is not None and self.revocations.is_stale(self.at):
+            self.warned(
+                LicenseWarning.REVOCATIONS_STALE,
+                "The revocation list is out of date",
+                "Ask your business liaison for a new one.",
+            )
+
+    def warned(self, warning: LicenseWarning, title: str, detail: str) -> None:
+        self.warnings.append(warning)
+        self.checks.note(warning, title, detail)
+
+    def installed(self, expected: Expected) -> Installed:
+        if expected.history:
+            return Installed.of(expected.history, self.trust, expected.environment, self.at)
+        return expected.installed or Installed()
+
+
+def _list_that_counts(envelope: Envelope, expected: Expected, trust: TrustRoot, at: datetime) -> RevocationList | None:
+    held = expected.revocations
+    if held is not None:
+        try:
+            held = verify_revocations(held.raw, trust, at)
+        except UntrustedRevocations:
+            held = None  # A newer root dropped its signer, and with it the list and its sequence.
+    if envelope.revocations is None:
+        return held
+    offered = verify_revocations(envelope.revocations, trust, at)
+    if held is not None and offered.sequence < held.sequence:
+        return held  # An older file carries the list of its day.
+    return newest_list(held, offered)
