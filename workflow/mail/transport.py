@@ -37,9 +37,7 @@ class MailTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[Session] = []
 
-    def send(
-        self, sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None] = lambda: None
-    ) -> Accepted:
+    def send(self, sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None] = lambda: None) -> Accepted:
         """Sends the stored bytes to one recipient and returns the server's acceptance. Raises TransportError.
 
         `before_data` runs in the caller's thread, once the server has accepted sender and recipient and before it is

@@ -1,0 +1,97 @@
+"""One realistic example of every letter, used by the tests and to look at them."""
+
+from datetime import UTC, date, datetime
+
+from workflow.mail import letters
+from workflow.mail.letters import ApplicationFacts, Delivered, Desk, LicenseFacts, Successor, TermChange
+from workflow.mail.messages import Letter
+
+DESK = Desk("SERVICEME license desk", "https://desk.serviceme.example", "licensing@serviceme.example")
+ISSUED = LicenseFacts(
+    license_id="PROD-7K3QM-X2V9D-4HTRB",
+    version=3,
+    company="Harbourline Logistics Co., Ltd.",
+    environment="PROD",
+    first_day=date(2026, 4, 1),
+    last_day=date(2027, 3, 31),
+    time_zone="Asia/Shanghai",
+    modules=("Agent Studio", "Knowledge Base", "API Access"),
+    agents=120,
+    users=None,
+    on_expiry="block_new",
+    grace_last_day=date(2027, 4, 14),
+    replaces_version=2,
+)
+APPLICATION = ApplicationFacts(
+    number="APP-2026-0142",
+    request="renewal",
+    company="Harbourline Logistics Co., Ltd.",
+    environment="PROD",
+    submitted_by="Lin Mei",
+    first_day=date(2026, 4, 1),
+    last_day=date(2027, 3, 31),
+    time_zone="Asia/Shanghai",
+    agents=120,
+    users=800,
+    url="https://desk.serviceme.example/applications/APP-2026-0142",
+)
+CHANGES = (
+    TermChange("Maximum agents", "80", "120"),
+    TermChange("Authorized users", "500", "800"),
+    TermChange("Modules", "", "API Access"),
+)
+NOTE = "Annual renewal under order PO-88213. Two warehouses go live in January, so agents rise from 80 to 120."
+COMMENT = "The contract covers 100 agents only.\nAttach the signed extension, or ask for 100."
+RAW = b'{"payloadType": "application/vnd.serviceme.license.v1+json"}\n' * 40
+SHA256 = "9b74c9897bac770ffc029102a200c5de1f2d8d0c6e4b9a5f7c1e3d2b4a6f8e0c"
+MOMENT = datetime(2026, 11, 27, 6, 37, tzinfo=UTC)
+SUCCESSOR = Successor(
+    4, "Zhang Wei and ops-admins@harbourline.example", date(2027, 3, 10), date(2028, 3, 31), DESK.url + "/licenses/1/uploaded"
+)
+RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
+GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
+
+
+def every_letter() -> dict[str, Letter]:
+    """Each letter by name, with a second form where one exists."""
+    reader, admin, approver = "Lin Mei", "Zhang Wei", "Daniel Osei"
+    zone = "Asia/Shanghai"
+    return {
+        "license_delivery": letters.license_delivery(admin, ISSUED, RAW, SHA256, DESK),
+        "portal_link": letters.portal_link(admin, DESK.url + "/d/Zk3vQ0Yx8s1u", MOMENT, zone, DESK),
+        "portal_code": letters.portal_code(admin, "7K3Q-MX2V", 10, DESK),
+        "approval_requested": letters.approval_requested(approver, APPLICATION, CHANGES, NOTE, DESK),
+        "approved": letters.approved(reader, APPLICATION, ("Daniel Osei", "Sofia Marin"), DESK),
+        "changes_requested": letters.changes_requested(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),
+        "rejected": letters.rejected(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),
+        "withdrawn": letters.withdrawn(approver, APPLICATION, "Lin Mei", "Ordered twice.", DESK),
+        "delivered": letters.delivered(
+            reader,
+            APPLICATION,
+            ISSUED,
+            (
+                Delivered("Zhang Wei", "wei.zhang@harbourline.example", "Accepted by mail server"),
+                Delivered("Platform operations", "ops-admins@harbourline.example", "Refused, will try again"),
+            ),
+            DESK,
+        ),
+        "activated": letters.activated(reader, APPLICATION, ISSUED, MOMENT, date(2027, 3, 24), DESK),
+        "needs_attention": letters.needs_attention(
+            reader,
+            APPLICATION,
+            "The mail server of ops-admins@harbourline.example refused the license file.",
+            "550 5.1.1 <ops-admins@harbourline.example>: Recipient address rejected: User unknown",
+            "Zhang Wei has the file and can activate it. Choose another recipient or correct the address.",
+            DESK,
+        ),
+        "expiry_reminder": letters.expiry_reminder(admin, ISSUED, 7, DESK, renew_url=RENEW, acknowledge_url=GOT_IT),
+        "expiry_reminder-admin-today": letters.expiry_reminder(admin, ISSUED, 0, DESK),
+        "expiry_reminder-successor": letters.expiry_reminder(
+            admin, ISSUED, 1, DESK, acknowledge_url=GOT_IT, successor=SUCCESSOR
+        ),
+        "expired": letters.expired(reader, ISSUED, DESK, renew_url=RENEW),
+        "expired-successor": letters.expired(admin, ISSUED, DESK, successor=SUCCESSOR),
+        "not_activated": letters.not_activated(admin, ISSUED, date(2026, 11, 24), 3, DESK),
+        "invitation": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by="Grace Okafor"),
+        "invitation-password": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by=None),
+    }

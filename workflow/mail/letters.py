@@ -1,0 +1,289 @@
+"""One function per letter: plain facts in, subject, text and HTML out. The words are in `templates/letters/<name>/`.
+
+A letter links to pages; opening one changes nothing. The facts are dataclasses of this module, never rows.
+"""
+
+import re
+import textwrap
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+from css_inline import CSSInliner
+from jinja2 import Environment
+
+from workflow import templating
+from workflow.mail.messages import Attachment, Letter
+
+TEXT_WIDTH = 74
+LICENSE_MEDIA_TYPE = "application/vnd.serviceme.license"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The sender as the reader sees it: its name, the address of its pages, and a mailbox that people answer."""
+
+    name: str
+    url: str
+    mailbox: str
+
+
+@dataclass(frozen=True)
+class LicenseFacts:
+    """An issued license. Both days count as usable, in `time_zone`. None for a limit means unlimited."""
+
+    license_id: str
+    version: int
+    company: str
+    environment: str
+    first_day: date
+    last_day: date
+    time_zone: str
+    modules: tuple[str, ...]
+    agents: int | None
+    users: int | None
+    on_expiry: str
+    """what happens after the end: warn, block_new or read_only"""
+    grace_last_day: date | None = None
+    """last day on which nothing stops yet; None without grace"""
+    replaces_version: int | None = None
+
+
+@dataclass(frozen=True)
+class ApplicationFacts:
+    """An application for a license. Both days count as usable, in `time_zone`."""
+
+    number: str
+    request: str
+    """new, renewal or change"""
+    company: str
+    environment: str
+    submitted_by: str
+    first_day: date
+    last_day: date
+    time_zone: str
+    agents: int | None
+    users: int | None
+    url: str
+    """its page at the desk"""
+
+
+@dataclass(frozen=True)
+class TermChange:
+    """One licensed term that an application would change; `before` is empty when it is granted for the first time."""
+
+    term: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """How the file reached one recipient, in words: "Accepted by mail server", "Refused, will try again"."""
+
+    recipient: str
+    address: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Successor:
+    """A later version that was sent and is not in force yet."""
+
+    version: int
+    sent_to: str
+    sent_on: date
+    last_day: date
+    uploaded_url: str
+    """the page with the button "already uploaded", for consoles whose receipts come late"""
+
+
+def license_delivery(reader: str, issued: LicenseFacts, raw: bytes, sha256: str, desk: Desk, *, language: str = "en") -> Letter:
+    """To an administrator: the license file, what it grants, and how to activate it. Must be encrypted."""
+    file = Attachment(f"{issued.license_id}-v{issued.version}.lic", raw, LICENSE_MEDIA_TYPE)
+    facts = {"issued": issued, "file": file, "sha256": sha256}
+    return _letter("license_delivery", reader, desk, language, (file,), **facts)
+
+
+def portal_link(reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, language: str = "en") -> Letter:
+    """To an administrator without a certificate: where to download the file. Names no customer: it travels in clear."""
+    return _letter("portal_link", reader, desk, language, url=url, ends_at=ends_at, time_zone=time_zone)
+
+
+def portal_code(reader: str, code: str, minutes: int, desk: Desk, *, language: str = "en") -> Letter:
+    """The one-time code that was asked for on the download page. It is not in the subject, which lock screens show."""
+    return _letter("portal_code", reader, desk, language, code=code, minutes=minutes)
+
+
+def approval_requested(
+    reader: str,
+    application: ApplicationFacts,
+    changes: tuple[TermChange, ...],
+    note: str,
+    desk: Desk,
+    *,
+    language: str = "en",
+) -> Letter:
+    """To an approver: what is asked for, and what differs from the license in force."""
+    return _letter("approval_requested", reader, desk, language, application=application, changes=changes, note=note)
+
+
+def approved(
+    reader: str, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To the liaison: every approval is there; signing and delivery follow without anyone's help."""
+    return _letter("approved", reader, desk, language, application=application, approvers=approvers)
+
+
+def changes_requested(
+    reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To the liaison: an approver sent the application back."""
+    return _letter("changes_requested", reader, desk, language, application=application, by=by, comment=comment)
+
+
+def rejected(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
+    """To the liaison: an approver closed the application."""
+    return _letter("rejected", reader, desk, language, application=application, by=by, comment=comment)
+
+
+def withdrawn(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
+    """To an approver: the application needs no decision any more."""
+    return _letter("withdrawn", reader, desk, language, application=application, by=by, comment=comment)
+
+
+def delivered(
+    reader: str,
+    application: ApplicationFacts,
+    issued: LicenseFacts,
+    deliveries: tuple[Delivered, ...],
+    desk: Desk,
+    *,
+    language: str = "en",
+) -> Letter:
+    """To the liaison: the first mail server accepted the file, and how it stands with each recipient."""
+    facts = {"application": application, "issued": issued, "deliveries": deliveries}
+    return _letter("delivered", reader, desk, language, **facts)
+
+
+def activated(
+    reader: str,
+    application: ApplicationFacts,
+    issued: LicenseFacts,
+    at: datetime,
+    first_reminder_on: date | None,
+    desk: Desk,
+    *,
+    language: str = "en",
+) -> Letter:
+    """To the liaison: the platform reported the license in force."""
+    facts = {"application": application, "issued": issued, "at": at, "first_reminder_on": first_reminder_on}
+    return _letter("activated", reader, desk, language, **facts)
+
+
+def needs_attention(
+    reader: str, application: ApplicationFacts, problem: str, answer: str, advice: str, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To operators and the liaison: something stopped. `answer` is what the machine said, verbatim; may be empty."""
+    facts = {"application": application, "problem": problem, "answer": answer, "advice": advice}
+    return _letter("needs_attention", reader, desk, language, **facts)
+
+
+def expiry_reminder(
+    reader: str,
+    issued: LicenseFacts,
+    days_left: int,
+    desk: Desk,
+    *,
+    renew_url: str | None = None,
+    acknowledge_url: str | None = None,
+    successor: Successor | None = None,
+    language: str = "en",
+) -> Letter:
+    """To administrators and the liaison: the last usable day comes in `days_left` days, 0 meaning today.
+
+    With a successor the letter says to upload it, and no longer to renew. `renew_url` opens a prefilled application,
+    `acknowledge_url` the page with the "Got it" button.
+    """
+    facts = {"issued": issued, "days_left": days_left, "successor": successor}
+    links = {"renew_url": renew_url, "acknowledge_url": acknowledge_url}
+    return _letter("expiry_reminder", reader, desk, language, **facts, **links)
+
+
+def expired(
+    reader: str,
+    issued: LicenseFacts,
+    desk: Desk,
+    *,
+    renew_url: str | None = None,
+    successor: Successor | None = None,
+    language: str = "en",
+) -> Letter:
+    """To administrators and the liaison: the last usable day has passed, what stops and what keeps working."""
+    return _letter("expired", reader, desk, language, issued=issued, renew_url=renew_url, successor=successor)
+
+
+def not_activated(
+    reader: str, issued: LicenseFacts, delivered_on: date, days: int, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To administrators and the liaison: the file was delivered `days` days ago and is not in force."""
+    return _letter("not_activated", reader, desk, language, issued=issued, delivered_on=delivered_on, days=days)
+
+
+def invitation(
+    reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, invited_by: str | None, language: str = "en"
+) -> Letter:
+    """A one-time link to choose a password: for a new account, or, without `invited_by`, for a forgotten one."""
+    facts = {"url": url, "ends_at": ends_at, "time_zone": time_zone, "invited_by": invited_by}
+    return _letter("invitation", reader, desk, language, **facts)
+
+
+def _letter(
+    name: str, reader: str, desk: Desk, language: str, attachments: tuple[Attachment, ...] = (), **facts: Any
+) -> Letter:
+    templates = _templates(language)
+    words = {**facts, "reader": reader, "desk": desk, "language": language}
+    subject = " ".join(templates.get_template(f"letters/{name}/subject.txt").render(words).split())
+    text = templates.get_template(f"letters/{name}/body.txt").render(words)
+    html = templates.get_template(f"letters/{name}/body.html").render(words, subject=subject)
+    return Letter(subject, _wrapped(text), _INLINER.inline(html), attachments, language)
+
+
+@cache
+def _templates(language: str) -> Environment:
+    """The letters' templates. Only English is written so far; the language already decides which words a letter gets."""
+    made = templating.environment()
+    made.globals["language"] = language
+    return made
+
+
+# Remote sheets off: a template could otherwise make the worker fetch an address. What stays in the head are the media
+# queries for dark mode and narrow screens, which no style attribute can hold.
+_INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True, minify_css=True)
+
+
+# What the second line of a paragraph stands under: nothing, an indent, the words of a numbered step, the value of a row.
+_HANGING = re.compile(r" +(?:\d+\. |[^:]{1,18}: +)?")
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs at 74 columns; lines with an address in them stay whole, so that it can be clicked."""
+    lines: list[str] = []
+    for line in text.strip().splitlines():
+        if len(line) <= TEXT_WIDTH or "://" in line:
+            lines.append(line.rstrip())
+        else:
+            lead = _HANGING.match(line)
+            lines += textwrap.wrap(
+                line,
+                TEXT_WIDTH,
+                subsequent_indent=" " * len(lead[0] if lead else ""),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(_single_spaced(lines)) + "\n"
+
+
+def _single_spaced(lines: list[str]) -> list[str]:
+    return [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
