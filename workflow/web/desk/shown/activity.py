@@ -1,0 +1,136 @@
+"""The history of an application in sentences, one for each kind of event."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from workflow.domain import events as facts
+
+
+class StoredEvent(Protocol):
+    """What is read of a stored event."""
+
+    type: str
+    actor_name: str
+    channel: str
+    at: datetime
+    payload: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the history. `quote` is a person's words, or a server's (then `verbatim`)."""
+
+    icon: str
+    kind: str
+    title: str
+    at: datetime
+    quote: str = ""
+    verbatim: bool = False
+
+
+Sentence = Callable[[str, Mapping[str, Any]], tuple[str, str, str]]
+"""From the actor's name and the payload to icon, kind and sentence."""
+
+_CHANNELS = {"smime": "by encrypted mail", "openpgp": "by encrypted mail", "portal": "through the portal"}
+
+
+def _receipt_kept(_who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
+    return "inbox", "", f"A receipt ({said['event']}) was kept as evidence: {said['reason']}"
+
+
+_SENTENCES: Mapping[str, Sentence] = MappingProxyType(
+    {
+        facts.DraftSaved.type: lambda who, _: ("pencil", "", f"Draft started by {who}"),
+        facts.ApplicationSubmitted.type: lambda who, said: (
+            "send",
+            "",
+            f"Submitted by {who}" + (f", revision {said['revision']}" if said["revision"] > 1 else ""),
+        ),
+        facts.ApplicationRevised.type: lambda who, said: (
+            "pencil",
+            "",
+            f"Revision {said['revision']} by {who}"
+            + ("; earlier approvals no longer count" if said["content_changed"] else ""),
+        ),
+        facts.ApprovalRecorded.type: lambda who, _: ("user-check", "ok", f"Approved by {who}"),
+        facts.ApplicationApproved.type: lambda _who, said: (
+            "circle-check",
+            "ok",
+            f"Every required approval is there ({said['approvals']})",
+        ),
+        facts.ChangesRequested.type: lambda who, _: ("undo-2", "warn", f"Sent back by {who}"),
+        facts.ApplicationRejected.type: lambda who, _: ("circle-x", "bad", f"Rejected by {who}"),
+        facts.ApprovalRescinded.type: lambda who, _: ("undo-2", "warn", f"Approval taken back by {who}"),
+        facts.ApplicationWithdrawn.type: lambda who, _: ("ban", "", f"Withdrawn by {who}"),
+        facts.LicenseIssued.type: lambda _who, said: (
+            "file-key",
+            "info",
+            f"License version {said['version']} signed with key {', '.join(key[:12] for key in said['key_ids'])}",
+        ),
+        facts.SigningFailed.type: lambda _who, _said: ("file-x", "bad", "Signing failed"),
+        facts.DeliveryAccepted.type: lambda _who, said: (
+            "mail-check",
+            "ok",
+            f"Delivery to {said['address']} accepted {_CHANNELS.get(said['channel'], '')}".rstrip(),
+        ),
+        facts.DeliveryFailed.type: lambda _who, said: ("mail-x", "bad", f"Delivery to {said['address']} refused"),
+        facts.LicenseDelivered.type: lambda _who, said: (
+            "mail-check",
+            "ok",
+            f"Version {said['version']} counts as delivered",
+        ),
+        facts.LicenseDownloaded.type: lambda who, said: (
+            "download",
+            "",
+            f"File downloaded by {who}, from {'the portal' if said['through'] == 'portal' else 'this desk'}",
+        ),
+        facts.LicenseActivated.type: lambda _who, said: (
+            "badge-check",
+            "ok",
+            f"Version {said['version']} activated, reported by installation {said['installation']}",
+        ),
+        facts.LicenseScheduled.type: lambda _who, said: (
+            "calendar-clock",
+            "info",
+            f"Version {said['version']} scheduled, reported by installation {said['installation']}",
+        ),
+        facts.ReceiptKept.type: _receipt_kept,
+        facts.LicenseSuperseded.type: lambda _who, said: (
+            "layers",
+            "",
+            f"Version {said['version']} superseded by version {said['by_version']}",
+        ),
+        facts.LicenseExpired.type: lambda _who, said: ("calendar", "warn", f"Version {said['version']} ended"),
+        facts.LicenseNotActivated.type: lambda _who, said: (
+            "hourglass",
+            "warn",
+            f"Not activated {said['days']} days after delivery",
+        ),
+        facts.ReminderSent.type: lambda _who, said: (
+            "bell",
+            "",
+            f"Expiry reminder sent to {said['address']}, {said['days_ahead']} days ahead",
+        ),
+    }
+)
+
+
+def entries(stored: Iterable[StoredEvent]) -> tuple[Entry, ...]:
+    """The history, in the order given."""
+    return tuple(entry(each) for each in stored)
+
+
+def entry(stored: StoredEvent) -> Entry:
+    """One event in words. An event this version does not know is named by its type: history never loses a line."""
+    said: dict[str, Any] = json.loads(stored.payload)
+    sentence = _SENTENCES.get(stored.type)
+    icon, kind, title = (
+        sentence(stored.actor_name, said) if sentence else ("circle", "", f"{stored.type} by {stored.actor_name}")
+    )
+    words = str(said.get("comment") or "")
+    answer = str(said.get("reply") or (said.get("reason", "") if stored.type == facts.SigningFailed.type else ""))
+    return Entry(icon, kind, title, stored.at, words or answer, verbatim=bool(answer and not words))
