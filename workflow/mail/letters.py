@@ -5,10 +5,10 @@ A letter links to pages; opening one changes nothing. The facts are dataclasses 
 
 import re
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Any
 
 from css_inline import CSSInliner
 from jinja2 import Environment
@@ -103,17 +103,17 @@ def license_delivery(reader: str, issued: LicenseFacts, raw: bytes, sha256: str,
     """To an administrator: the license file, what it grants, and how to activate it. Must be encrypted."""
     file = Attachment(f"{issued.license_id}-v{issued.version}.lic", raw, LICENSE_MEDIA_TYPE)
     facts = {"issued": issued, "file": file, "sha256": sha256}
-    return _letter("license_delivery", reader, desk, language, (file,), **facts)
+    return _letter("license_delivery", reader, desk, language, facts, (file,))
 
 
 def portal_link(reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, language: str = "en") -> Letter:
     """To an administrator without a certificate: where to download the file. Names no customer: it travels in clear."""
-    return _letter("portal_link", reader, desk, language, url=url, ends_at=ends_at, time_zone=time_zone)
+    return _letter("portal_link", reader, desk, language, {"url": url, "ends_at": ends_at, "time_zone": time_zone})
 
 
 def portal_code(reader: str, code: str, minutes: int, desk: Desk, *, language: str = "en") -> Letter:
     """The one-time code that was asked for on the download page. It is not in the subject, which lock screens show."""
-    return _letter("portal_code", reader, desk, language, code=code, minutes=minutes)
+    return _letter("portal_code", reader, desk, language, {"code": code, "minutes": minutes})
 
 
 def approval_requested(
@@ -126,31 +126,31 @@ def approval_requested(
     language: str = "en",
 ) -> Letter:
     """To an approver: what is asked for, and what differs from the license in force."""
-    return _letter("approval_requested", reader, desk, language, application=application, changes=changes, note=note)
+    return _letter("approval_requested", reader, desk, language, {"application": application, "changes": changes, "note": note})
 
 
 def approved(
     reader: str, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To the liaison: every approval is there; signing and delivery follow without anyone's help."""
-    return _letter("approved", reader, desk, language, application=application, approvers=approvers)
+    return _letter("approved", reader, desk, language, {"application": application, "approvers": approvers})
 
 
 def changes_requested(
     reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To the liaison: an approver sent the application back."""
-    return _letter("changes_requested", reader, desk, language, application=application, by=by, comment=comment)
+    return _letter("changes_requested", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def rejected(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
     """To the liaison: an approver closed the application."""
-    return _letter("rejected", reader, desk, language, application=application, by=by, comment=comment)
+    return _letter("rejected", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def withdrawn(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
     """To an approver: the application needs no decision any more."""
-    return _letter("withdrawn", reader, desk, language, application=application, by=by, comment=comment)
+    return _letter("withdrawn", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def delivered(
@@ -164,7 +164,7 @@ def delivered(
 ) -> Letter:
     """To the liaison: the first mail server accepted the file, and how it stands with each recipient."""
     facts = {"application": application, "issued": issued, "deliveries": deliveries}
-    return _letter("delivered", reader, desk, language, **facts)
+    return _letter("delivered", reader, desk, language, facts)
 
 
 def activated(
@@ -179,7 +179,7 @@ def activated(
 ) -> Letter:
     """To the liaison: the platform reported the license in force."""
     facts = {"application": application, "issued": issued, "at": at, "first_reminder_on": first_reminder_on}
-    return _letter("activated", reader, desk, language, **facts)
+    return _letter("activated", reader, desk, language, facts)
 
 
 def needs_attention(
@@ -187,7 +187,7 @@ def needs_attention(
 ) -> Letter:
     """To operators and the liaison: something stopped. `answer` is what the machine said, verbatim; may be empty."""
     facts = {"application": application, "problem": problem, "answer": answer, "advice": advice}
-    return _letter("needs_attention", reader, desk, language, **facts)
+    return _letter("needs_attention", reader, desk, language, facts)
 
 
 def expiry_reminder(
@@ -208,7 +208,7 @@ def expiry_reminder(
     """
     facts = {"issued": issued, "days_left": days_left, "successor": successor}
     links = {"renew_url": renew_url, "acknowledge_url": acknowledge_url}
-    return _letter("expiry_reminder", reader, desk, language, **facts, **links)
+    return _letter("expiry_reminder", reader, desk, language, {**facts, **links})
 
 
 def expired(
@@ -221,14 +221,14 @@ def expired(
     language: str = "en",
 ) -> Letter:
     """To administrators and the liaison: the last usable day has passed, what stops and what keeps working."""
-    return _letter("expired", reader, desk, language, issued=issued, renew_url=renew_url, successor=successor)
+    return _letter("expired", reader, desk, language, {"issued": issued, "renew_url": renew_url, "successor": successor})
 
 
 def not_activated(
     reader: str, issued: LicenseFacts, delivered_on: date, days: int, desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To administrators and the liaison: the file was delivered `days` days ago and is not in force."""
-    return _letter("not_activated", reader, desk, language, issued=issued, delivered_on=delivered_on, days=days)
+    return _letter("not_activated", reader, desk, language, {"issued": issued, "delivered_on": delivered_on, "days": days})
 
 
 def invitation(
@@ -236,11 +236,16 @@ def invitation(
 ) -> Letter:
     """A one-time link to choose a password: for a new account, or, without `invited_by`, for a forgotten one."""
     facts = {"url": url, "ends_at": ends_at, "time_zone": time_zone, "invited_by": invited_by}
-    return _letter("invitation", reader, desk, language, **facts)
+    return _letter("invitation", reader, desk, language, facts)
 
 
 def _letter(
-    name: str, reader: str, desk: Desk, language: str, attachments: tuple[Attachment, ...] = (), **facts: Any
+    name: str,
+    reader: str,
+    desk: Desk,
+    language: str,
+    facts: Mapping[str, object],
+    attachments: tuple[Attachment, ...] = (),
 ) -> Letter:
     templates = _templates(language)
     words = {**facts, "reader": reader, "desk": desk, "language": language}
