@@ -1,0 +1,200 @@
+"""What a new license changes against the one in force: facts for the preview, and what it takes away."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from workflow.license_file import LicenseClaims, Limit, OnExpiry, Over, last_usable_day
+
+SEVERITY = {OnExpiry.WARN: 0, OnExpiry.BLOCK_NEW: 1, OnExpiry.READ_ONLY: 2}
+
+
+class Term(StrEnum):
+    """What can differ between two licenses, in the order it is shown."""
+
+    VALIDITY = "validity"
+    AGENTS = "agents"
+    USERS = "users"
+    MODULES = "modules"
+    MODEL_TYPES = "model_types"
+    RESTRICTIONS = "restrictions"
+    GRACE = "grace"
+    ON_EXPIRY = "on_expiry"
+    KIND = "kind"
+    BINDINGS = "bindings"
+    COMPANY = "company"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something granted that the new license takes away. `what` is a code; `text` is a sentence for people."""
+
+    term: Term
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One term of both licenses; `before` is None when there was no license. `delta` counts days or heads."""
+
+    term: Term
+    before: Any
+    after: Any
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    delta: int | None = None
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the term differs."""
+        return bool(self.before != self.after)
+
+
+def between(before: LicenseClaims | None, after: LicenseClaims, at: datetime) -> tuple[Change, ...]:
+    """Every term of `after` beside that of `before`, the changed ones first.
+
+    A module that has ended by `at` is no longer granted, so it cannot be lost.
+    """
+    if before is not None:
+        held = tuple(each for each in before.modules if each.until is None or at < each.until)
+        before = replace(before, modules=held)
+    every = tuple(compare(before, after) for compare in _COMPARISONS)
+    return tuple(sorted(every, key=lambda each: not each.is_changed))
+
+
+def losses(changes: Iterable[Change]) -> tuple[Loss, ...]:
+    """Everything taken away, which a person has to acknowledge."""
+    return tuple(loss for change in changes for loss in change.losses)
+
+
+def title(code: str) -> str:
+    """A code of the catalogue for people: agent-studio becomes Agent Studio, api-access API Access."""
+    words = code.replace("_", "-").split("-")
+    return " ".join(word.upper() if word in _ACRONYMS else word.capitalize() for word in words)
+
+
+_ACRONYMS = frozenset({"ai", "api", "llm", "ocr", "rag", "sdk", "sso", "tts", "asr", "bi", "ui"})
+
+
+def _validity(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now = (before.valid_from, last_usable_day(before)) if before else None
+    new = (after.valid_from, last_usable_day(after))
+    delta = (new[1] - now[1]).days if now else None
+    lost = before is not None and after.valid_until < before.valid_until
+    text = f"The license ends {abs(delta or 0)} days earlier"
+    taken = (Loss(Term.VALIDITY, "valid_until", text),) if lost else ()
+    return Change(Term.VALIDITY, now, new, delta=delta, losses=taken)
+
+
+def _limit(term: Term, name: str, noun: str) -> Callable[[LicenseClaims | None, LicenseClaims], Change]:
+    def compare(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+        now, new = (before.limits[name] if before else None), after.limits[name]
+        taken: list[Loss] = []
+        delta = None
+        if now is not None:
+            if now.max is not None and new.max is not None:
+                delta = new.max - now.max
+            if _fewer(now, new):
+                text = f"At most {new.max:,} {noun} are allowed, until now {_amount(now)}"
+                taken.append(Loss(term, "max", text))
+            if now.over is Over.WARN and new.over is Over.BLOCK_NEW:
+                taken.append(Loss(term, "over", f"New {noun} are refused above the limit, until now there was a warning"))
+            if now.count is not new.count:
+                taken.append(Loss(term, "count", f"{noun.capitalize()} are counted in another way"))
+        return Change(term, now, new, delta=delta, losses=tuple(taken))
+
+    return compare
+
+
+def _fewer(now: Limit, new: Limit) -> bool:
+    return new.max is not None and (now.max is None or new.max < now.max)
+
+
+def _amount(limit: Limit) -> str:
+    return "without limit" if limit.max is None else f"{limit.max:,}"
+
+
+def _modules(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now = {each.code: each.until for each in before.modules} if before else None
+    new = {each.code: each.until for each in after.modules}
+    added, removed = _difference(now, new)
+    taken = [Loss(Term.MODULES, code, f"{title(code)} stops working") for code in removed]
+    for code in (now or {}).keys() & new.keys():
+        ends_now = (now or {})[code] or (before.valid_until if before else None)
+        ends_new = new[code]
+        if ends_new is not None and ends_now is not None and ends_new < ends_now:
+            taken.append(Loss(Term.MODULES, code, f"{title(code)} ends earlier than before"))
+    return Change(Term.MODULES, now, new, added, removed, losses=tuple(taken))
+
+
+def _model_types(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now, new = (before.model_types if before else None), after.model_types
+    added, removed = _difference(now, new)
+    taken = tuple(Loss(Term.MODEL_TYPES, code, f"{title(code)} models stop working") for code in removed)
+    return Change(Term.MODEL_TYPES, sorted(now) if now is not None else None, sorted(new), added, removed, losses=taken)
+
+
+def _restrictions(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now = {each.code: each.text for each in before.restrictions} if before else None
+    new = {each.code: each.text for each in after.restrictions}
+    added, removed = _difference(now, new)
+    taken = tuple(Loss(Term.RESTRICTIONS, code, f"A new restriction applies: {new[code]}") for code in added)
+    return Change(Term.RESTRICTIONS, now, new, added, removed, losses=taken if before else ())
+
+
+def _grace(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now = (before.grace_until - before.valid_until).days if before else None
+    new = (after.grace_until - after.valid_until).days
+    lost = now is not None and new < now
+    taken = (Loss(Term.GRACE, "grace", f"The days of grace after the end go down to {new}"),) if lost else ()
+    return Change(Term.GRACE, now, new, delta=new - now if now is not None else None, losses=taken)
+
+
+def _on_expiry(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    now, new = (before.on_expiry if before else None), after.on_expiry
+    lost = now is not None and SEVERITY[new] > SEVERITY[now]
+    taken = (Loss(Term.ON_EXPIRY, new.value, "More is switched off after the license ends"),) if lost else ()
+    return Change(Term.ON_EXPIRY, now, new, losses=taken)
+
+
+def _kind(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    return Change(Term.KIND, before.kind if before else None, after.kind)
+
+
+def _bindings(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    return Change(Term.BINDINGS, before.bindings.mode if before else None, after.bindings.mode)
+
+
+def _company(before: LicenseClaims | None, after: LicenseClaims) -> Change:
+    return Change(Term.COMPANY, before.licensee.company if before else None, after.licensee.company)
+
+
+def _difference(before: Iterable[str] | None, after: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    old, new = frozenset(before or ()), frozenset(after)
+    return tuple(sorted(new - old)), tuple(sorted(old - new))
+
+
+_COMPARISONS = (
+    _validity,
+    _limit(Term.AGENTS, "agents", "agents"),
+    _limit(Term.USERS, "users", "users"),
+    _modules,
+    _model_types,
+    _restrictions,
+    _grace,
+    _on_expiry,
+    _kind,
+    _bindings,
+    _company,
+)
+
+
+def gap_days(before: LicenseClaims | None, after: LicenseClaims) -> int:
+    """Whole or begun days without a license between the end of the grace of one and the start of the next."""
+    if before is None or after.valid_from <= before.valid_until:
+        return 0
+    return -((before.valid_until - after.valid_from) // timedelta(days=1))

@@ -1,0 +1,201 @@
+"""Putting a verified license in force, or in line for its day. One transaction: row, pointer, generation, receipt."""
+
+import logging
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from workflow.console import changes, current, receipts, store, uploads
+from workflow.console.changes import Change, Loss
+from workflow.console.current import Situation
+from workflow.console.identity import Console
+from workflow.console.store import InstalledLicense, StagedUpload, Standing, StoredRoot
+from workflow.errors import Conflict, Invalid, Problem
+from workflow.license_file import LicenseRefused, ReceiptEvent, State, VerifiedLicense
+
+log = logging.getLogger("licdesk.console.install")
+
+
+class SomeoneWasQuicker(Conflict):
+    """Another change took effect after the preview was shown."""
+
+    code = "console.changed_meanwhile"
+
+
+class UploadRanOut(Conflict):
+    """The half hour is over."""
+
+    code = "console.upload_ran_out"
+    title = "This upload ran out"
+
+
+class AlreadyUsed(Conflict):
+    """A second click. `installed_id` is what the first one made."""
+
+    code = "console.already_activated"
+    title = "Already done"
+
+    def __init__(self, installed_id: int) -> None:
+        super().__init__("This file was activated already.")
+        self.installed_id = installed_id
+
+
+class NotAcknowledged(Invalid):
+    """Something granted would go, and nobody said that this is meant."""
+
+    code = "console.not_acknowledged"
+
+    def __init__(self, lost: tuple[Loss, ...]) -> None:
+        message = "Confirm that you understand what stops working"
+        super().__init__(message, [Problem("acknowledged", self.code, message)])
+        self.losses = lost
+
+
+class NoLongerAccepted(Conflict):
+    """The file passed when it was uploaded and does not now."""
+
+    code = "console.no_longer_accepted"
+    title = "This file can no longer be used"
+
+
+def activate(
+    session: Session,
+    console: Console,
+    upload_id: str,
+    by: str,
+    *,
+    seen_generation: int,
+    acknowledged: bool,
+    now: datetime,
+    wall: datetime,
+) -> InstalledLicense:
+    """Puts a staged license in force at once, or schedules one that starts later; the running one never ends early.
+
+    `seen_generation` is what the preview was made against. Raises NoSuchUpload, AlreadyUsed, UploadRanOut,
+    SomeoneWasQuicker, NotAcknowledged or NoLongerAccepted; then nothing is changed.
+    """
+    staged = _usable(session, upload_id, by, wall)
+    take_over(session, console, now, wall)  # what has begun counts before anything replaces it
+    situation = current.look(session, console, now)
+    if situation.generation != seen_generation:
+        raise SomeoneWasQuicker(_what_happened(session))
+    verified = _still_good(session, console, situation, staged)
+    lost = changes.losses(preview(situation, verified))
+    if lost and not acknowledged:
+        raise NotAcknowledged(lost)
+    row = _install(session, console, situation, verified, staged, tuple(each.text for each in lost), wall)
+    staged.used_at, staged.installed_id = situation.now, row.id
+    session.add(staged)
+    return row
+
+
+def preview(situation: Situation, verified: VerifiedLicense) -> tuple[Change, ...]:
+    """What the new license changes against the one in force."""
+    return changes.between(situation.claims, verified.claims, situation.now)
+
+
+def take_over(session: Session, console: Console, now: datetime, wall: datetime) -> InstalledLicense | None:
+    """Writes down that a scheduled license has begun, with its receipt; None when none is due.
+
+    Readers count it from its instant on anyway. One whose signature is no longer trusted stays where it is.
+    """
+    row = current.row_with(session, Standing.SCHEDULED)
+    if row is None:
+        return None
+    situation = current.look(session, console, now)
+    if situation.current is None or situation.current.row.id != row.id:
+        return None
+    _replace(session, Standing.CURRENT, situation.now)
+    row.standing, row.in_force_at = Standing.CURRENT, row.valid_from
+    session.add(row)
+    _tell(session, console, row, ReceiptEvent.ACTIVATED, situation, wall)
+    log.info("License %s version %d took over.", row.license_id, row.version)
+    return row
+
+
+def _usable(session: Session, upload_id: str, by: str, wall: datetime) -> StagedUpload:
+    staged = uploads.find_staged(session, upload_id, by)
+    if staged is None:
+        raise uploads.NoSuchUpload("This upload is not here any more. Upload the file again.")
+    if staged.installed_id is not None:
+        raise AlreadyUsed(staged.installed_id)
+    if staged.until <= wall:
+        raise UploadRanOut("A file waits for 30 minutes after its upload. Upload it again; nothing was changed.")
+    return staged
+
+
+def _what_happened(session: Session) -> str:
+    newest = session.exec(select(InstalledLicense).order_by(col(InstalledLicense.id).desc()).limit(1)).first()
+    did = "The license in force changed"
+    if newest is not None:
+        verb = "scheduled" if newest.standing == Standing.SCHEDULED else "activated"
+        did = f"{newest.created_by} {verb} version {newest.version}"
+    return f"{did} after you opened this page. Check what changes now, then decide again."
+
+
+def _still_good(session: Session, console: Console, situation: Situation, staged: StagedUpload) -> VerifiedLicense:
+    try:
+        verified = uploads.verify_new(session, console, situation, staged.raw)
+    except LicenseRefused as refused:
+        raise NoLongerAccepted(str(refused)) from refused
+    if verified.already_installed:
+        raise NoLongerAccepted("This very license was installed meanwhile. There is nothing left to do.")
+    return verified
+
+
+def _install(
+    session: Session,
+    console: Console,
+    situation: Situation,
+    verified: VerifiedLicense,
+    staged: StagedUpload,
+    acknowledged: tuple[str, ...],
+    wall: datetime,
+) -> InstalledLicense:
+    now, claims = situation.now, verified.claims
+    starts_later = verified.state is State.SCHEDULED
+    for root in verified.new_roots:
+        session.add(StoredRoot(version=root.version, raw=root.raw, payload_sha256=root.payload_sha256, created_at=now))
+    # Every version that waits is lower than this one, so nothing overtakes what a person has just decided.
+    _replace(session, Standing.SCHEDULED, now)
+    if not starts_later:
+        _replace(session, Standing.CURRENT, now)
+    row = InstalledLicense(
+        raw=staged.raw,
+        payload_sha256=verified.payload_sha256,
+        license_id=claims.license_id,
+        version=claims.version,
+        standing=Standing.SCHEDULED if starts_later else Standing.CURRENT,
+        keyids=list(verified.keyids),
+        issued_at=claims.issued_at,
+        valid_from=claims.valid_from,
+        valid_until=claims.valid_until,
+        grace_until=claims.grace_until,
+        file_name=staged.file_name,
+        reference=staged.id,
+        acknowledged=list(acknowledged),
+        created_by=staged.uploaded_by,
+        created_at=now,
+        in_force_at=None if starts_later else now,
+    )
+    session.add(row)
+    session.flush()  # the receipt names the row
+    event = ReceiptEvent.SCHEDULED if starts_later else ReceiptEvent.ACTIVATED
+    _tell(session, console, row, event, situation, wall)
+    log.info("%s: license %s version %d by %s.", event, row.license_id, row.version, row.created_by)
+    return row
+
+
+def _replace(session: Session, standing: Standing, now: datetime) -> None:
+    row = current.row_with(session, standing)
+    if row is not None:
+        row.standing, row.replaced_at = Standing.REPLACED, now
+        session.add(row)
+        session.flush()  # one current and one scheduled row: the old one has to go before the new one comes
+
+
+def _tell(
+    session: Session, console: Console, row: InstalledLicense, event: ReceiptEvent, situation: Situation, wall: datetime
+) -> None:
+    store.next_generation(session, situation.now)
+    receipts.write(session, console, row, event, console.trust(session), situation.clock, wall)
