@@ -28,7 +28,7 @@ class Taken(Conflict):
 
 def application(**options: object) -> FastAPI:
     app = FastAPI()
-    site = Site(public_url=ORIGIN, cookies=Cookies("test", secure=False), shell="partials/door.html", **options)
+    site = Site(public_url=ORIGIN, cookies=Cookies("test", secure=False), layout="partials/door.html", **options)
     site.install(app)
     site.pages.environment.globals["page"] = PAGE
 

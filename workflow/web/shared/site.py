@@ -28,7 +28,7 @@ class Site:
 
     public_url: str
     cookies: Cookies
-    shell: str
+    layout: str
     """the template that every page extends, also error pages"""
     context: PageContext = _nothing_more
     allowed_hosts: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Site:
 
     def __post_init__(self) -> None:
         """Prepares the templates."""
-        pages = Pages(shell=self.shell, cookies=self.cookies, context=self.context)
+        pages = Pages(layout=self.layout, cookies=self.cookies, context=self.context)
         object.__setattr__(self, "pages", pages)
 
     @property

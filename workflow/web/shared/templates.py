@@ -45,8 +45,8 @@ class FormToken:
 class Pages:
     """Renders the templates of one application inside its own shell."""
 
-    def __init__(self, *, shell: str, cookies: Cookies, context: PageContext = lambda _request: {}) -> None:
-        self.shell = shell
+    def __init__(self, *, layout: str, cookies: Cookies, context: PageContext = lambda _request: {}) -> None:
+        self.layout = layout
         self.cookies = cookies
         self.context = context
         self.environment: Environment = environment()
@@ -58,7 +58,7 @@ class Pages:
         theme = request.cookies.get(THEME)
         message = flash.waiting(request, self.cookies)
         context: dict[str, object] = {
-            "shell": self.shell,
+            "layout": self.layout,
             "lang": "en",
             "theme": theme if theme in ("light", "dark") else None,
             "flash": message,

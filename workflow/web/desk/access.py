@@ -1,0 +1,165 @@
+"""Who is asking: the session behind the cookie, the person behind the session, and what their roles let them see."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from sqlalchemy import Engine
+from starlette.requests import Request
+
+from workflow.database import reading, transaction
+from workflow.db.queries import overview
+from workflow.domain.roles import Actor, Permission, Role, may, require
+from workflow.errors import Unauthenticated
+from workflow.services import accounts
+from workflow.services.desk import Desk
+from workflow.settings import DeskSettings
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.shown.terms import zone_words
+from workflow.web.shared.problems import reference_of
+from workflow.web.shared.site import site_of
+
+SHORTCUTS_OFF = "shortcuts"
+ROLE_WORDS: Mapping[Role, str] = {
+    Role.LIAISON: "Business liaison",
+    Role.APPROVER: "Approver",
+    Role.ADMINISTRATOR: "Platform administrator",
+    Role.OPERATOR: "Operator",
+    Role.AUDITOR: "Auditor",
+}
+
+
+@dataclass(frozen=True)
+class House:
+    """What every request needs of the running desk; made once at start."""
+
+    engine: Engine
+    settings: DeskSettings
+    desk: Desk
+
+
+@dataclass(frozen=True)
+class Me:
+    """The signed-in person: who acts, and how pages address them."""
+
+    actor: Actor
+    person_id: UUID
+    name: str
+    email: str
+    zone: str
+    token: str
+    waiting: int = 0
+    attention: int = 0
+
+    @property
+    def role(self) -> str:
+        """The person's roles in words."""
+        return ", ".join(words for role, words in ROLE_WORDS.items() if role in self.actor.roles) or "No role yet"
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the picture nobody uploads."""
+        words = self.name.split()
+        return (words[0][:1] + (words[-1][:1] if len(words) > 1 else "")).upper()
+
+    def may(self, permission: Permission) -> bool:
+        """Whether a role of this person allows it."""
+        return may(self.actor, permission)
+
+    @property
+    def reads_desk(self) -> bool:
+        """Whether the person sees applications at all (an administrator of a customer does not)."""
+        return self.may(Permission.READ_ALL) or self.may(Permission.READ_OWN)
+
+
+@dataclass(frozen=True)
+class Can:
+    """What the navigation offers."""
+
+    see_applications: bool
+    apply: bool
+    decide: bool
+    operate: bool
+    edit_customers: bool
+    download: bool
+
+
+def house_of(request: Request) -> House:
+    """The desk this request came to."""
+    house = request.app.state.house
+    assert isinstance(house, House)
+    return house
+
+
+def signed_in(request: Request) -> Me:
+    """The person behind the session cookie. Raises Unauthenticated; a page then leads to sign-in."""
+    house, wall = house_of(request), wall_now()
+    token = site_of(request).cookies.session_token(request)
+    if token is None:
+        raise Unauthenticated("Sign in to see this page.")
+    with reading(house.engine) as session:
+        actor, person = accounts.actor_for_session(session, token, now=utc_now(), wall=wall)
+        actor = replace(actor, request_id=reference_of(request))
+        me = Me(
+            actor=actor,
+            person_id=person.id,
+            name=person.name,
+            email=person.email,
+            zone=person.time_zone,
+            token=token,
+            waiting=overview.count_waiting_for(session, person.id) if may(actor, Permission.DECIDE) else 0,
+            attention=overview.count_attention(session) if may(actor, Permission.OPERATE) else 0,
+        )
+        idle = accounts.session_needs_touch(session, token, wall)
+    if idle:
+        with transaction(house.engine) as session:
+            accounts.touch_session(session, token, wall)
+    request.state.me = me
+    return me
+
+
+def allowed(*permissions: Permission) -> Callable[[Me], Me]:
+    """A dependency that lets only people with one of these permissions in. Raises MissingRole for the first."""
+
+    def check(me: Annotated[Me, Depends(signed_in)]) -> Me:
+        if not any(me.may(each) for each in permissions):
+            require(me.actor, permissions[0])
+        return me
+
+    return check
+
+
+Inside = Annotated[House, Depends(house_of)]
+SignedIn = Annotated[Me, Depends(signed_in)]
+Reader = Annotated[Me, Depends(allowed(Permission.READ_ALL, Permission.READ_OWN))]
+Liaison = Annotated[Me, Depends(allowed(Permission.APPLY))]
+Approver = Annotated[Me, Depends(allowed(Permission.DECIDE))]
+Operator = Annotated[Me, Depends(allowed(Permission.OPERATE))]
+CustomerEditor = Annotated[Me, Depends(allowed(Permission.EDIT_CUSTOMERS))]
+Downloader = Annotated[Me, Depends(allowed(Permission.DOWNLOAD_FILE))]
+
+
+def page_context(request: Request) -> Mapping[str, object]:
+    """What the desk's shell shows on every page. Reads no database: an error page must not fail for the same reason."""
+    me: Me | None = getattr(request.state, "me", None)
+    settings = house_of(request).settings
+    return {
+        "me": me,
+        "zone": me.zone if me else "UTC",
+        "zone_words": zone_words(me.zone if me else "UTC"),
+        "can": Can(
+            see_applications=me is not None and me.reads_desk,
+            apply=me is not None and me.may(Permission.APPLY),
+            decide=me is not None and me.may(Permission.DECIDE),
+            operate=me is not None and me.may(Permission.OPERATE),
+            edit_customers=me is not None and me.may(Permission.EDIT_CUSTOMERS),
+            download=me is not None and me.may(Permission.DOWNLOAD_FILE),
+        ),
+        "waiting": me.waiting if me else 0,
+        "attention": me.attention if me else 0,
+        "shortcuts": me is not None and request.cookies.get(SHORTCUTS_OFF) != "off",
+        "console_url": settings.console_url,
+        "inbox_url": settings.inbox_url,
+    }
