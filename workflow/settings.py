@@ -77,6 +77,8 @@ class Database(Common):
     """named default: days after the last usable day in which nothing stops"""
     on_expiry: str = "block_new"
     """named default: warn, block_new or read_only after grace"""
+    mail_ca: Path | None = None
+    """certificates that recipients' certificates must chain to (PEM)"""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,6 @@ class MailSettings:
     """where a mail in doubt is looked up: maildir:PATH"""
     mail_signer_certificate: Path | None = None
     mail_signer_key: Path | None = None
-    mail_ca: Path | None = None
-    """certificates that recipients' certificates must chain to (PEM)"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,6 @@ class DeskSettings(Database):
 
     trust_dir: Path = Path("var/trust")
     """public trust roots (root-N.json)"""
-    mail_ca: Path | None = None
     secure_cookies: bool = True
     """cookies only over TLS; the demo on loopback switches it off"""
     allowed_hosts: tuple[str, ...] = ()

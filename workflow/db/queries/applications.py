@@ -1,0 +1,232 @@
+"""Applications with their revisions, requirements and votes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, Tenant, VoteRow
+from workflow.domain.application import Status
+from workflow.domain.roles import Actor, Permission, may
+from workflow.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a list shows: filters, and the keyset position to go on from (the last row's time and id)."""
+
+    search: str = ""
+    status: str = ""
+    environment: str = ""
+    after: tuple[datetime, UUID] | None = None
+    limit: int = 25
+
+
+@dataclass(frozen=True)
+class ListedApplication:
+    """One line of a list."""
+
+    application: Application
+    company: str
+    environment: str
+    owner: str
+
+
+def next_number(session: Session, now: datetime) -> str:
+    """The next application number of the year: APP-2026-0142. Taken in the caller's transaction."""
+    name = f"application-{now.year}"
+    dialect = session.get_bind().dialect.name
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Counter)
+    value = session.execute(
+        statement.values(name=name, value=1)
+        .on_conflict_do_update(index_elements=["name"], set_={"value": col(Counter.value) + 1})
+        .returning(col(Counter.value))
+    ).scalar_one()
+    return f"APP-{now.year}-{value:04d}"
+
+
+def get_application(session: Session, number: str) -> Application:
+    """The application with this number. Raises NotFound."""
+    found = session.exec(select(Application).where(Application.number == number)).one_or_none()
+    if found is None:
+        raise NotFound(f"There is no application {number[:40]}.")
+    return found
+
+
+def get_application_by_id(session: Session, application: UUID) -> Application:
+    """The application with this id. Raises NotFound."""
+    found = session.get(Application, application)
+    if found is None:
+        raise NotFound("There is no such application.")
+    return found
+
+
+def get_visible(session: Session, actor: Actor, number: str) -> Application:
+    """The application, if the actor may know of it: one's own, or any for those who read all. Raises NotFound."""
+    found = get_application(session, number)
+    if may(actor, Permission.READ_ALL) or found.owner == actor.person_id:
+        return found
+    raise NotFound(f"There is no application {number[:40]}.")
+
+
+def current_revision(session: Session, application: Application) -> Revision | None:
+    """The revision that counts now; None while it is a draft that was never submitted."""
+    return session.exec(
+        select(Revision).where(Revision.application == application.id, Revision.number == application.revision)
+    ).one_or_none()
+
+
+def contributors(session: Session, application: UUID) -> frozenset[UUID]:
+    """Everybody who submitted or edited any revision."""
+    return frozenset(session.exec(select(Revision.author).where(Revision.application == application)))
+
+
+def requirements_of(session: Session, application: Application) -> Sequence[RequirementRow]:
+    """What the policy asked for when the current revision was submitted."""
+    return session.exec(
+        select(RequirementRow)
+        .where(RequirementRow.application == application.id, RequirementRow.revision == application.revision)
+        .order_by(RequirementRow.rule, RequirementRow.group_name)
+    ).all()
+
+
+def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
+    """Every vote on any revision, in the order they were cast."""
+    return session.exec(select(VoteRow).where(VoteRow.application == application).order_by(col(VoteRow.id))).all()
+
+
+def has_voted(session: Session, application: Application, person: UUID) -> bool:
+    """Whether the person has decided on the current revision."""
+    found = session.exec(
+        select(VoteRow.id).where(
+            VoteRow.application == application.id,
+            VoteRow.revision == application.revision,
+            VoteRow.person == person,
+        )
+    ).first()
+    return found is not None
+
+
+def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> None:
+    """Stores what the form holds; the version rises, so a second window notices."""
+    session.execute(
+        update(Application)
+        .where(col(Application.id) == application.id)
+        .values(draft=draft, title=title, request=request, version=Application.version + 1, updated_at=now)
+    )
+
+
+def list_applications(session: Session, actor: Actor, page: Page) -> list[ListedApplication]:
+    """The applications an actor may see, last changed first, one more than asked for when there are more."""
+    query = (
+        select(Application, Tenant.company, Environment.name, Person.name)
+        .join(Person, col(Person.id) == col(Application.owner))
+        .join(Environment, col(Environment.id) == col(Application.environment), isouter=True)
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant), isouter=True)
+        .order_by(col(Application.updated_at).desc(), col(Application.id).desc())
+        .limit(page.limit + 1)
+    )
+    for condition in (_visible_to(actor), *_filters(page)):
+        query = query.where(condition)
+    return [
+        ListedApplication(application, company or application.title, environment or "", owner)
+        for application, company, environment, owner in session.exec(query)
+    ]
+
+
+def waiting_for(session: Session, actor: Actor, limit: int = 200) -> list[ListedApplication]:
+    """Submitted applications the actor can still decide on, longest waiting first. Own ones are left out."""
+    voted = select(VoteRow.application).where(
+        VoteRow.person == actor.person_id,
+        col(VoteRow.application) == col(Application.id),
+        col(VoteRow.revision) == col(Application.revision),
+    )
+    wrote = select(Revision.application).where(
+        Revision.author == actor.person_id, col(Revision.application) == col(Application.id)
+    )
+    query = _queue(limit).where(Application.status == Status.SUBMITTED.value, ~voted.exists(), ~wrote.exists())
+    return _listed(session, query)
+
+
+def all_open(session: Session, limit: int = 200) -> list[ListedApplication]:
+    """Every submitted application, longest waiting first."""
+    return _listed(session, _queue(limit).where(Application.status == Status.SUBMITTED.value))
+
+
+def decided_by(session: Session, person: UUID, limit: int = 50) -> list[ListedApplication]:
+    """What a person has decided on, latest first."""
+    query = (
+        select(Application, Tenant.company, Environment.name, Person.name)
+        .join(VoteRow, col(VoteRow.application) == col(Application.id))
+        .join(Person, col(Person.id) == col(Application.owner))
+        .join(Environment, col(Environment.id) == col(Application.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .where(VoteRow.person == person)
+        .order_by(col(VoteRow.id).desc())
+        .limit(limit)
+    )
+    return _listed(session, query)
+
+
+def count_by_status(session: Session, actor: Actor) -> dict[str, int]:
+    """How many of the applications an actor may see are in each status."""
+    rows = session.exec(select(Application.status, func.count()).where(_visible_to(actor)).group_by(Application.status))
+    return dict(rows.all())
+
+
+def open_renewal_of(session: Session, application: UUID) -> Application | None:
+    """A renewal of this application that is not closed."""
+    closed = [Status.REJECTED.value, Status.WITHDRAWN.value]
+    return session.exec(
+        select(Application)
+        .where(Application.renews == application, col(Application.status).not_in(closed))
+        .order_by(col(Application.id).desc())
+        .limit(1)
+    ).first()
+
+
+def _queue(limit: int) -> Any:
+    return (
+        select(Application, Tenant.company, Environment.name, Person.name)
+        .join(Person, col(Person.id) == col(Application.owner))
+        .join(Environment, col(Environment.id) == col(Application.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .order_by(col(Application.submitted_at), col(Application.id))
+        .limit(limit)
+    )
+
+
+def _listed(session: Session, query: Any) -> list[ListedApplication]:
+    return [ListedApplication(*row) for row in session.exec(query)]
+
+
+def _visible_to(actor: Actor) -> Any:
+    if may(actor, Permission.READ_ALL):
+        # A draft is its owner's own business until it is submitted.
+        return or_(col(Application.status) != Status.DRAFT.value, col(Application.owner) == actor.person_id)
+    return col(Application.owner) == actor.person_id
+
+
+def _filters(page: Page) -> list[Any]:
+    filters: list[Any] = []
+    if page.status:
+        filters.append(col(Application.status) == page.status)
+    if page.environment:
+        filters.append(col(Environment.name) == page.environment)
+    if page.search:
+        like = "%" + page.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        filters.append(or_(col(Application.title).ilike(like, escape="\\"), col(Application.number).ilike(like, escape="\\")))
+    if page.after:
+        when, last = page.after
+        filters.append(
+            or_(
+                col(Application.updated_at) < when,
+                and_(col(Application.updated_at) == when, col(Application.id) < last),
+            )
+        )
+    return filters

@@ -1,0 +1,190 @@
+"""Issued licenses, their receipts and installations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, func, update
+from sqlmodel import Session, col, select
+
+from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant
+from workflow.domain.roles import Actor, Permission, may
+from workflow.errors import NotFound
+
+
+@dataclass(frozen=True)
+class ListedLicense:
+    """One line of the list of licenses."""
+
+    issued: IssuedLicense
+    application: Application
+    tenant: Tenant
+    environment: Environment
+
+
+def find_of_application(session: Session, application: UUID) -> IssuedLicense | None:
+    """The license that an application led to."""
+    return session.exec(select(IssuedLicense).where(IssuedLicense.application == application)).one_or_none()
+
+
+def get_of_application(session: Session, application: UUID) -> IssuedLicense:
+    """The license that an application led to. Raises NotFound."""
+    found = find_of_application(session, application)
+    if found is None:
+        raise NotFound("This application has no license yet.")
+    return found
+
+
+def get_license(session: Session, issued: UUID) -> IssuedLicense:
+    """The license with this row id. Raises NotFound."""
+    found = session.get(IssuedLicense, issued)
+    if found is None:
+        raise NotFound("There is no such license.")
+    return found
+
+
+def find_by_payload(session: Session, payload_sha256: str) -> IssuedLicense | None:
+    """The license with this payload."""
+    return session.exec(select(IssuedLicense).where(IssuedLicense.payload_sha256 == payload_sha256)).one_or_none()
+
+
+def versions_of(session: Session, license_id: str) -> Sequence[IssuedLicense]:
+    """Every version of a License ID, newest first."""
+    return session.exec(
+        select(IssuedLicense).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
+    ).all()
+
+
+def newest_version(session: Session, license_id: str) -> IssuedLicense | None:
+    """The highest version issued under a License ID."""
+    return session.exec(
+        select(IssuedLicense).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc()).limit(1)
+    ).first()
+
+
+def in_force(session: Session, environment: UUID) -> IssuedLicense | None:
+    """What an environment runs on: the activated license, else the newest one that was issued and not overtaken."""
+    activated = session.exec(
+        select(IssuedLicense).where(IssuedLicense.environment == environment, IssuedLicense.standing == "activated")
+    ).first()
+    if activated is not None:
+        return activated
+    return session.exec(
+        select(IssuedLicense)
+        .where(
+            IssuedLicense.environment == environment,
+            col(IssuedLicense.standing).in_(["issued", "scheduled", "expired"]),
+        )
+        .order_by(col(IssuedLicense.version).desc())
+        .limit(1)
+    ).first()
+
+
+def highest_activated(session: Session, license_id: str) -> int:
+    """The highest version that was ever activated under a License ID; 0 when none was."""
+    highest = session.exec(
+        select(func.max(IssuedLicense.version)).where(
+            IssuedLicense.license_id == license_id, col(IssuedLicense.activated_at).is_not(None)
+        )
+    ).one()
+    return highest or 0
+
+
+def change_standing(session: Session, issued: IssuedLicense, from_standings: Sequence[str], **values: Any) -> bool:
+    """A conditional move of a license's standing. Returns whether it was in one of `from_standings`."""
+    result = session.execute(
+        update(IssuedLicense)
+        .where(col(IssuedLicense.id) == issued.id, col(IssuedLicense.standing).in_(from_standings))
+        .values(**values)
+        .execution_options(synchronize_session="evaluate")
+    )
+    return cast(CursorResult[Any], result).rowcount == 1
+
+
+def watched(session: Session, now: datetime, limit: int = 1_000) -> Sequence[IssuedLicense]:
+    """Licenses whose next reminder, or whose end, has come. The cost is that of what is due, not of what exists."""
+    return session.exec(
+        select(IssuedLicense)
+        .where(col(IssuedLicense.next_reminder_at) <= now)
+        .order_by(col(IssuedLicense.next_reminder_at))
+        .limit(limit)
+    ).all()
+
+
+def list_licenses(
+    session: Session, actor: Actor, *, search: str = "", standing: str = "", limit: int = 200
+) -> list[ListedLicense]:
+    """The licenses an actor may see, those that end first on top."""
+    query = (
+        select(IssuedLicense, Application, Tenant, Environment)
+        .join(Application, col(Application.id) == col(IssuedLicense.application))
+        .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .order_by(col(IssuedLicense.valid_until), col(IssuedLicense.id))
+        .limit(limit)
+    )
+    if not may(actor, Permission.READ_ALL):
+        query = query.where(Application.owner == actor.person_id)
+    if standing:
+        query = query.where(IssuedLicense.standing == standing)
+    if search:
+        query = query.where(
+            col(Application.title).icontains(search, autoescape=True)
+            | col(IssuedLicense.license_id).icontains(search, autoescape=True)
+        )
+    return [ListedLicense(*row) for row in session.exec(query)]
+
+
+def files_for_tenant(session: Session, tenant: UUID) -> list[ListedLicense]:
+    """What an administrator of a customer can fetch: the licenses that count or wait, newest first."""
+    rows = session.exec(
+        select(IssuedLicense, Application, Tenant, Environment)
+        .join(Application, col(Application.id) == col(IssuedLicense.application))
+        .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .where(Tenant.id == tenant, col(IssuedLicense.standing).in_(["issued", "scheduled", "activated"]))
+        .order_by(col(IssuedLicense.issued_at).desc())
+    )
+    return [ListedLicense(*row) for row in rows]
+
+
+def find_installation(session: Session, installation_id: str, keyid: str) -> Installation | None:
+    """The installation with this id and key."""
+    return session.exec(
+        select(Installation).where(Installation.installation_id == installation_id, Installation.keyid == keyid)
+    ).one_or_none()
+
+
+def installations(session: Session) -> Sequence[tuple[Installation, str, str]]:
+    """Every installation with its company and environment, unconfirmed ones first."""
+    return session.exec(
+        select(Installation, Tenant.company, Environment.name)
+        .join(Environment, col(Environment.id) == col(Installation.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .order_by(col(Installation.confirmed_at).is_not(None), col(Installation.id).desc())
+    ).all()
+
+
+def unconfirmed_for(session: Session, license_row: UUID) -> int:
+    """How many unconfirmed installations have sent a receipt for a license."""
+    return session.exec(
+        select(func.count(func.distinct(Receipt.installation)))
+        .join(Installation, col(Installation.id) == col(Receipt.installation))
+        .where(Receipt.license == license_row, col(Installation.confirmed_at).is_(None))
+    ).one()
+
+
+def waiting_receipts(session: Session, installation: UUID) -> Sequence[Receipt]:
+    """What an installation sent before it was confirmed, in the order of its own clock."""
+    return session.exec(
+        select(Receipt)
+        .where(Receipt.installation == installation, Receipt.outcome == "waiting")
+        .order_by(col(Receipt.at), col(Receipt.receipt_id))
+    ).all()
+
+
+def receipts_of(session: Session, license_row: UUID) -> Sequence[Receipt]:
+    """The receipts for a license, latest first."""
+    return session.exec(select(Receipt).where(Receipt.license == license_row).order_by(col(Receipt.at).desc())).all()

@@ -1,0 +1,305 @@
+"""What a liaison does with an application: write it, hand it in, take it back, start it again from another one.
+
+The draft keeps the form's words as they were typed; a revision is made of them only when they pass every check.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from workflow.db import outbox
+from workflow.db.queries import applications, customers, licenses, moves
+from workflow.db.tables import Application, Environment, IssuedLicense, RequirementRow, Revision, Tenant
+from workflow.domain.application import Action, Status, next_status
+from workflow.domain.approvals import POLICY_NAME, resolve
+from workflow.domain.content import (
+    ApplicationContent,
+    StatedRestriction,
+    content_document,
+    content_from,
+    request_document,
+)
+from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, ApplicationWithdrawn, DraftSaved
+from workflow.domain.roles import Actor, Permission, require
+from workflow.domain.terms import LicenseRequest, RequestType, check, read_request, refused
+from workflow.errors import Conflict, Forbidden, Problem
+from workflow.services.claims import digest_of, require_fits
+from workflow.services.desk import Desk
+
+RENEWAL_DAYS = 365
+
+
+class NotYours(Forbidden):
+    """Only the liaison who owns an application changes it."""
+
+    code = "application.not_yours"
+
+    def __init__(self) -> None:
+        super().__init__("Only the liaison who applied can change this application.")
+
+
+class RenewalOpen(Conflict):
+    """There is a renewal of this license already."""
+
+    code = "application.renewal_open"
+
+
+def save_draft(
+    session: Session,
+    actor: Actor,
+    raw: Mapping[str, Any],
+    now: datetime,
+    *,
+    application: Application | None = None,
+    seen_version: int | None = None,
+) -> Application:
+    """Keeps what the form holds, complete or not, in a new draft or the given one.
+
+    Raises NotYours, AlreadyMoved for a stale form, IllegalMove once it cannot be edited.
+    """
+    require(actor, Permission.APPLY)
+    assert actor.person_id is not None
+    draft = json.dumps(raw, ensure_ascii=False, default=str)
+    title = _title(session, raw)
+    request = _plain_choice(raw.get("request"), RequestType, RequestType.NEW)
+    if application is None:
+        made = Application(
+            number=applications.next_number(session, now),
+            owner=actor.person_id,
+            draft=draft,
+            title=title,
+            request=request,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(made)
+        session.flush()  # the event refers to it
+        outbox.record(session, DraftSaved(), actor, now, application=made)
+        return made
+    _require_owner(application, actor)
+    if Status(application.status) is not Status.SUBMITTED:  # a submitted one may be revised: the draft waits beside it
+        next_status(Status(application.status), Action.SAVE)
+    if seen_version is not None:
+        moves.require_version(session, application, seen_version)
+    applications.update_draft(session, application, draft=draft, title=title, request=request, now=now)
+    return application
+
+
+def read_draft(session: Session, desk: Desk, application: Application, now: datetime) -> ApplicationContent:
+    """The content the draft would be submitted as. Raises TermsRefused, naming every field that needs fixing."""
+    return content_for(session, desk, read_request(json.loads(application.draft), desk.catalogue), now)
+
+
+def content_for(session: Session, desk: Desk, request: LicenseRequest, now: datetime) -> ApplicationContent:
+    """The full content of a request: with the customer's name, the License ID and the named defaults.
+
+    Raises TermsRefused when customer, environment or a recipient is not known, the validity does not fit, or the file would be
+    too large. Makes nothing.
+    """
+    tenant = customers.find_tenant(session, request.tenant_id)
+    if tenant is None:
+        message = f"There is no customer with the tenant ID {request.tenant_id}. Check it, or add the customer first."
+        raise refused([Problem("tenant_id", "unknown", message)])
+    environment = customers.find_environment(session, tenant.id, request.environment.value, request.label)
+    problems: list[Problem] = []
+    if environment is None:
+        message = f"{tenant.company} has no {request.environment} labelled {request.label!r}. Add it on the customer's page."
+        problems.append(Problem("label" if request.label else "environment", "unknown", message))
+    known = {each.address for each in customers.recipients_of_tenant(session, tenant.id)}
+    for address in request.recipients:
+        if address not in known:
+            message = f"{address} is not a recipient of {tenant.company}. Add the recipient on the customer's page."
+            problems.append(Problem("recipients", "unknown", message))
+    if problems or environment is None:
+        raise refused(problems)
+    _check_request_type(session, request, environment)
+    check(request, now.astimezone(ZoneInfo(request.terms.time_zone)).date())
+    wording = {entry.code: entry.text or entry.name for entry in desk.catalogue.restrictions}
+    content = ApplicationContent(
+        license_id=environment.license_id,
+        company=tenant.company,
+        request=request,
+        restrictions=tuple(StatedRestriction(code, wording[code]) for code in request.terms.restrictions),
+        defaults=desk.defaults,
+    )
+    require_fits(content)
+    return content
+
+
+def submit(session: Session, actor: Actor, desk: Desk, application: Application, seen_version: int, now: datetime) -> Revision:
+    """Hands the draft to the approvers as a new revision. Also replaces a revision that still waits, and answers a request
+    for changes.
+
+    Raises NotYours, TermsRefused, AlreadyMoved, IllegalMove; nothing is kept of a refused one but the draft itself.
+    """
+    require(actor, Permission.APPLY)
+    _require_owner(application, actor)
+    moves.require_version(session, application, seen_version)
+    content = read_draft(session, desk, application, now)
+    before = applications.current_revision(session, application)
+    revised = Status(application.status) is Status.SUBMITTED
+    moves.move(session, application, Action.REVISE if revised else Action.SUBMIT, now)
+    revision = _add_revision(session, actor, application, content, now)
+    if revised and before is not None:
+        changed = before.content_digest != revision.content_digest
+        fact: ApplicationRevised | ApplicationSubmitted = ApplicationRevised(
+            revision.number, revision.content_digest, changed, content.request.note
+        )
+    else:
+        fact = ApplicationSubmitted(revision.number, revision.content_digest, POLICY_NAME, content.request.note)
+    outbox.record(session, fact, actor, now, application=application)
+    return revision
+
+
+def apply(session: Session, actor: Actor, desk: Desk, raw: Mapping[str, Any], now: datetime) -> Application:
+    """Saves and submits in one step, as the API and the command do. Raises TermsRefused; then nothing is kept."""
+    application = save_draft(session, actor, raw, now)
+    renews = _predecessor(session, application, raw)
+    if renews is not None:
+        application.renews = renews
+    submit(session, actor, desk, application, application.version, now)
+    return application
+
+
+def withdraw(session: Session, actor: Actor, application: Application, seen_version: int, comment: str, now: datetime) -> None:
+    """Takes the application back before anything is issued. Raises NotYours, AlreadyMoved, IllegalMove."""
+    require(actor, Permission.APPLY)
+    _require_owner(application, actor)
+    moves.require_version(session, application, seen_version)
+    moves.move(session, application, Action.WITHDRAW, now)
+    outbox.record(session, ApplicationWithdrawn(comment.strip()), actor, now, application=application)
+
+
+def start_renewal(session: Session, actor: Actor, issued: IssuedLicense, now: datetime) -> Application:
+    """A draft with everything filled in from a license, for the time after it. Raises RenewalOpen when there is one."""
+    require(actor, Permission.APPLY)
+    predecessor = applications.get_application_by_id(session, issued.application)
+    open_one = applications.open_renewal_of(session, predecessor.id)
+    if open_one is not None and Status(open_one.status) is not Status.SUPERSEDED:
+        raise RenewalOpen(f"{open_one.number} renews this license already. Open that one.")
+    content = content_of(session, predecessor)
+    raw = request_document(content.request)
+    today = now.astimezone(ZoneInfo(issued.time_zone)).date()
+    first_day = max(today, issued.first_day)
+    last_day = max(issued.last_day, today) + timedelta(days=RENEWAL_DAYS)
+    raw.update(
+        request=RequestType.RENEWAL.value,
+        validity={
+            "first_day": first_day.isoformat(),
+            "last_day": last_day.isoformat(),
+            "time_zone": issued.time_zone,
+        },
+        note="",
+        contract_reference="",
+        recipients=_still_known(session, predecessor, raw["recipients"]),
+    )
+    draft = save_draft(session, actor, raw, now)
+    draft.renews = predecessor.id
+    return draft
+
+
+def copy_as_new(session: Session, actor: Actor, source: Application, now: datetime) -> Application:
+    """A draft with the answers of another application, linked to it."""
+    draft = save_draft(session, actor, json.loads(source.draft), now)
+    draft.copied_from = source.id
+    return draft
+
+
+def content_of(session: Session, application: Application) -> ApplicationContent:
+    """What the current revision says. The application must have been submitted once."""
+    revision = applications.current_revision(session, application)
+    assert revision is not None, "an application without a revision has no content"
+    return content_from(json.loads(revision.content))
+
+
+def _add_revision(
+    session: Session, actor: Actor, application: Application, content: ApplicationContent, now: datetime
+) -> Revision:
+    assert actor.person_id is not None
+    stored = outbox.canonical(content_document(content))
+    tenant = customers.get_tenant(session, content.request.tenant_id)
+    environment = customers.find_environment(session, tenant.id, content.request.environment.value, content.request.label)
+    assert environment is not None, "content_for has looked it up"
+    number = application.revision + 1
+    revision = Revision(
+        application=application.id,
+        number=number,
+        content=stored.decode(),
+        content_sha256=hashlib.sha256(stored).hexdigest(),
+        content_digest=digest_of(content),
+        author=actor.person_id,
+        created_at=now,
+    )
+    session.add(revision)
+    application.revision = number
+    application.environment = environment.id
+    application.title = f"{content.company} {environment.name}"
+    application.request = content.request.request.value
+    application.submitted_at = now
+    for each in resolve():
+        session.add(
+            RequirementRow(
+                application=application.id,
+                revision=number,
+                rule=each.rule,
+                group_name=each.group,
+                count=each.count,
+                explanation=each.text,
+            )
+        )
+    session.flush()  # the event's audience is read from the revision
+    return revision
+
+
+def _require_owner(application: Application, actor: Actor) -> None:
+    if application.owner != actor.person_id:
+        raise NotYours
+
+
+def _check_request_type(session: Session, request: LicenseRequest, environment: Environment) -> None:
+    current = licenses.in_force(session, environment.id)
+    if request.request is RequestType.NEW and current is not None and current.standing in ("issued", "activated"):
+        where = request.environment.value
+        message = f"{where} has license {current.license_id} version {current.version} already. Choose renewal or change."
+        raise refused([Problem("request", "has_a_license", message)])
+    if request.request is not RequestType.NEW and licenses.newest_version(session, environment.license_id) is None:
+        raise refused([Problem("request", "has_no_license", "This environment has no license yet. Choose new license.")])
+
+
+def _predecessor(session: Session, application: Application, raw: Mapping[str, Any]) -> Any:
+    if raw.get("request") not in (RequestType.RENEWAL.value, RequestType.CHANGE.value):
+        return None
+    tenant = customers.find_tenant(session, str(raw.get("tenant_id", "")))
+    if tenant is None:
+        return None
+    environment = customers.find_environment(
+        session, tenant.id, str(raw.get("environment", "")), str(raw.get("label", "") or "")
+    )
+    current = licenses.in_force(session, environment.id) if environment else None
+    return current.application if current else None
+
+
+def _still_known(session: Session, predecessor: Application, addresses: list[str]) -> list[str]:
+    assert predecessor.environment is not None, "a licensed application has an environment"
+    _, tenant = customers.environment_with_tenant(session, predecessor.environment)
+    known = {each.address for each in customers.recipients_of_tenant(session, tenant.id)}
+    return [each for each in addresses if each in known]
+
+
+def _title(session: Session, raw: Mapping[str, Any]) -> str:
+    tenant_id = str(raw.get("tenant_id") or "")[:64]
+    tenant: Tenant | None = customers.find_tenant(session, tenant_id) if tenant_id else None
+    environment = str(raw.get("environment") or "")[:4]
+    return f"{tenant.company if tenant else tenant_id} {environment}".strip()
+
+
+def _plain_choice(value: Any, kind: type[RequestType], default: RequestType) -> str:
+    try:
+        return kind(value).value
+    except ValueError:
+        return default.value

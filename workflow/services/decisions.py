@@ -1,0 +1,175 @@
+"""What an approver does: approve, send back, reject. Every vote is counted by `domain.approvals.decide` and nowhere else."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session
+
+from workflow.db import outbox
+from workflow.db.queries import applications, moves, people
+from workflow.db.tables import Application, Revision, VoteRow
+from workflow.domain.application import Action, Status, next_status
+from workflow.domain.approvals import (
+    POLICY_NAME,
+    Choice,
+    CommentMissing,
+    Decision,
+    Outcome,
+    Requirement,
+    StaleRevision,
+    Vote,
+    VotedAlready,
+    decide,
+    require_eligible,
+)
+from workflow.domain.events import (
+    ApplicationApproved,
+    ApplicationRejected,
+    ApprovalRecorded,
+    ApprovalRescinded,
+    ChangesRequested,
+    Event,
+)
+from workflow.domain.roles import Actor, Permission, Role, require
+from workflow.domain.terms import MAX_NOTE
+from workflow.errors import Problem
+
+GROUPS = {Role.APPROVER: "approvers"}
+"""Which group a role belongs to, until groups come from a policy file."""
+
+_ACTIONS = {
+    Choice.APPROVE: Action.RECORD_APPROVAL,
+    Choice.REQUEST_CHANGES: Action.REQUEST_CHANGES,
+    Choice.REJECT: Action.REJECT,
+}
+
+
+def vote(
+    session: Session,
+    actor: Actor,
+    application: Application,
+    choice: Choice,
+    *,
+    comment: str,
+    seen_revision: int,
+    seen_version: int,
+    now: datetime,
+) -> Decision:
+    """Records the actor's word on the revision they read and returns what all votes come to.
+
+    Raises MissingRole, AlreadyMoved (saying who was quicker), IllegalMove, StaleRevision, SelfApproval, NotEligible,
+    VotedAlready, CommentMissing. Approving, the vote that completes every requirement moves the application on.
+    """
+    require(actor, Permission.DECIDE)
+    assert actor.person_id is not None
+    comment = comment.strip()
+    moves.require_version(session, application, seen_version)
+    next_status(Status(application.status), _ACTIONS[choice])
+    if seen_revision != application.revision:
+        raise StaleRevision(seen_revision, application.revision)
+    requirements = requirements_of(session, application)
+    groups = groups_at(session, actor.person_id, now)
+    require_eligible(requirements, actor.person_id, groups, applications.contributors(session, application.id))
+    if applications.has_voted(session, application, actor.person_id):
+        raise VotedAlready
+    _require_comment(choice, comment)
+
+    revision = applications.current_revision(session, application)
+    assert revision is not None, "a submitted application has a revision"
+    moves.move(session, application, _ACTIONS[choice], now)
+    row = outbox.record(session, _fact(choice, revision, comment), actor, now, application=application)
+    session.add(
+        VoteRow(
+            application=application.id,
+            revision=revision.number,
+            person=actor.person_id,
+            choice=choice.value,
+            comment=comment,
+            groups=",".join(sorted(groups)),
+            content_digest=revision.content_digest,
+            channel=actor.channel,
+            event_hash=row.hash,
+            at=now,
+        )
+    )
+    session.flush()  # the count below reads it
+    decision = decision_on(session, application, revision, requirements)
+    if decision.outcome is Outcome.APPROVED:
+        moves.move(session, application, Action.APPROVE, now)
+        approved = ApplicationApproved(
+            revision.number, revision.content_digest, len({each.person for each in decision.counted}), POLICY_NAME
+        )
+        outbox.record(session, approved, actor, now, application=application)
+    return decision
+
+
+def rescind(session: Session, actor: Actor, application: Application, seen_version: int, comment: str, now: datetime) -> None:
+    """Takes an approval back before anything is issued; the liaison gets the application back.
+
+    Raises MissingRole, AlreadyMoved, IllegalMove, CommentMissing.
+    """
+    require(actor, Permission.DECIDE)
+    moves.require_version(session, application, seen_version)
+    next_status(Status(application.status), Action.RESCIND)
+    _require_comment(Choice.REQUEST_CHANGES, comment.strip())
+    moves.move(session, application, Action.RESCIND, now)
+    outbox.record(session, ApprovalRescinded(comment.strip()), actor, now, application=application)
+
+
+def decision_on(
+    session: Session, application: Application, revision: Revision, requirements: Iterable[Requirement]
+) -> Decision:
+    """What the stored votes come to, with the groups each voter belonged to when they voted, read again from the roles.
+
+    The signing worker calls this too, with its own requirements and a digest it computed itself.
+    """
+    votes = [
+        Vote(
+            person=row.person,
+            revision=row.revision,
+            content_digest=row.content_digest,
+            choice=Choice(row.choice),
+            groups=groups_at(session, row.person, row.at),
+        )
+        for row in applications.votes_on(session, application.id)
+    ]
+    return decide(
+        requirements,
+        votes,
+        revision=revision.number,
+        content_digest=revision.content_digest,
+        contributors=applications.contributors(session, application.id),
+    )
+
+
+def requirements_of(session: Session, application: Application) -> tuple[Requirement, ...]:
+    """What was asked for when the current revision was submitted."""
+    return tuple(
+        Requirement(row.rule, row.group_name, row.count, row.explanation)
+        for row in applications.requirements_of(session, application)
+    )
+
+
+def groups_at(session: Session, person: UUID, at: datetime) -> frozenset[str]:
+    """The groups a person belonged to at an instant."""
+    return frozenset(GROUPS[role] for role in people.roles_of(session, person, at) if role in GROUPS)
+
+
+def _require_comment(choice: Choice, comment: str) -> None:
+    if len(comment) > MAX_NOTE:
+        message = f"Use at most {MAX_NOTE:,} characters."
+        raise CommentMissing(message, [Problem("comment", "too_long", message)])
+    if choice is not Choice.APPROVE and not comment:
+        message = "Say why, so that the liaison knows what to do."
+        raise CommentMissing(message, [Problem("comment", "missing", message)])
+
+
+def _fact(choice: Choice, revision: Revision, comment: str) -> Event:
+    match choice:
+        case Choice.APPROVE:
+            return ApprovalRecorded(revision.number, revision.content_digest, comment)
+        case Choice.REQUEST_CHANGES:
+            return ChangesRequested(revision.number, comment)
+        case Choice.REJECT:
+            return ApplicationRejected(revision.number, comment)

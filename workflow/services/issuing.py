@@ -1,0 +1,149 @@
+"""Issuing a license: what may be signed, and the record of what was.
+
+The signing worker trusts no status. It reads the revision and the votes again, counts them again under its own
+requirements, recomputes every digest, and only then gets claims to sign.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from workflow.db import outbox
+from workflow.db.queries import applications, customers, licenses, moves
+from workflow.db.tables import Application, IssuedLicense
+from workflow.domain.application import Action, Status, next_status
+from workflow.domain.approvals import POLICY_NAME, Outcome, resolve
+from workflow.domain.content import content_from
+from workflow.domain.events import LicenseIssued, SigningFailed
+from workflow.domain.reminders import next_step_at
+from workflow.domain.roles import Actor
+from workflow.domain.terms import last_usable_day
+from workflow.errors import Conflict
+from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
+from workflow.services.claims import Seal, claims_for
+from workflow.services.decisions import decision_on
+from workflow.services.desk import Desk
+
+
+class NotApproved(Conflict):
+    """The votes on record do not add up to an approval, whatever the status says."""
+
+    code = "signing.not_approved"
+    title = "Not signed"
+
+
+class ContentChanged(Conflict):
+    """What is stored is not what was approved."""
+
+    code = "signing.content_changed"
+    title = "Not signed"
+
+
+def claims_to_sign(session: Session, desk: Desk, application: Application, now: datetime) -> LicenseClaims:
+    """The claims of an application that really is approved.
+
+    Raises IllegalMove unless it is waiting to be issued, ContentChanged when the stored revision does not match its digests,
+    NotApproved when the votes do not add up.
+    """
+    next_status(Status(application.status), Action.ISSUE)
+    revision = applications.current_revision(session, application)
+    if revision is None:
+        raise ContentChanged(f"{application.number} has no revision {application.revision}. Look at its history.")
+    if hashlib.sha256(revision.content.encode()).hexdigest() != revision.content_sha256:
+        raise ContentChanged(f"Revision {revision.number} of {application.number} was altered after it was submitted.")
+    content = content_from(json.loads(revision.content))
+    decision = decision_on(session, application, revision, resolve())
+    if decision.outcome is not Outcome.APPROVED:
+        missing = " ".join(each.text for each in decision.missing)
+        raise NotApproved(
+            f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
+        )
+    environment = customers.find_environment(
+        session,
+        customers.get_tenant(session, content.request.tenant_id).id,
+        content.request.environment.value,
+        content.request.label,
+    )
+    if environment is None or environment.id != application.environment or environment.license_id != content.license_id:
+        raise ContentChanged(f"{application.number} names another environment than the one that was approved.")
+    newest = licenses.newest_version(session, content.license_id)
+    approvals = [
+        [str(row.person), row.revision, row.content_digest, row.choice, POLICY_NAME, row.event_hash]
+        for row in applications.votes_on(session, application.id)
+        if row.revision == revision.number
+    ]
+    claims = claims_for(
+        content,
+        Seal(
+            version=newest.version + 1 if newest else 1,
+            supersedes=Supersedes(newest.version, newest.payload_sha256) if newest else None,
+            issuer=Issuer(
+                name=desk.issuer_name,
+                application_id=application.number,
+                application_sha256=revision.content_sha256,
+                approvals=len({vote.person for vote in decision.counted}),
+                approvals_sha256=hashlib.sha256(outbox.canonical(approvals)).hexdigest(),
+            ),
+            issued_at=now,
+            activation_code=new_activation_code(),
+        ),
+    )
+    if content_digest(claims) != revision.content_digest:
+        raise ContentChanged(f"The content of {application.number} does not have the digest that was approved.")
+    return claims
+
+
+def record_issued(
+    session: Session,
+    actor: Actor,
+    desk: Desk,
+    application: Application,
+    verified: VerifiedLicense,
+    envelope: bytes,
+    now: datetime,
+) -> IssuedLicense:
+    """Stores the signed file once and moves the application to issued; the deliveries are owed from here on.
+
+    Takes what `license_file.verify` returned for the very bytes in `envelope`. Raises AlreadyMoved.
+    """
+    claims = verified.claims
+    assert application.environment is not None, "an approved application has an environment"
+    moves.move(session, application, Action.ISSUE, now)
+    last_day = last_usable_day(claims.valid_until, claims.time_zone)
+    issued = IssuedLicense(
+        application=application.id,
+        environment=application.environment,
+        license_id=claims.license_id,
+        version=claims.version,
+        payload=verified.payload,
+        envelope=envelope,
+        key_ids=",".join(verified.keyids),
+        payload_sha256=verified.payload_sha256,
+        envelope_sha256=hashlib.sha256(envelope).hexdigest(),
+        time_zone=claims.time_zone,
+        first_day=claims.valid_from.astimezone(ZoneInfo(claims.time_zone)).date(),
+        last_day=last_day,
+        valid_from=claims.valid_from,
+        valid_until=claims.valid_until,
+        grace_until=claims.grace_until,
+        issued_at=claims.issued_at,
+        next_reminder_at=next_step_at(
+            last_day=last_day, time_zone=claims.time_zone, steps=desk.reminder_days, hour=desk.reminder_hour, now=now
+        )
+        or claims.valid_until,
+    )
+    session.add(issued)
+    session.flush()  # the unique keys speak now, before anything else is written
+    fact = LicenseIssued(claims.license_id, claims.version, verified.payload_sha256, list(verified.keyids))
+    outbox.record(session, fact, actor, now, application=application)
+    application.attention = None
+    return issued
+
+
+def record_signing_failed(session: Session, actor: Actor, application: Application, reason: str, now: datetime) -> None:
+    """Says on the application's page why nothing was signed, and writes to the operators and the liaison."""
+    application.attention = f"The license was not signed. {reason}"
+    outbox.record(session, SigningFailed(reason), actor, now, application=application)
