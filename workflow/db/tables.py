@@ -259,6 +259,12 @@ class IssuedLicense(DeskTable, table=True):
             sqlite_where=text("next_reminder_at IS NOT NULL"),
             postgresql_where=text("next_reminder_at IS NOT NULL"),
         ),
+        Index(
+            "ix_license_not_activated",
+            "delivered_at",
+            sqlite_where=text("standing = 'issued'"),
+            postgresql_where=text("standing = 'issued'"),
+        ),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     application: UUID = Field(foreign_key="application.id")
@@ -282,6 +288,7 @@ class IssuedLicense(DeskTable, table=True):
     standing: str = "issued"
     superseded_by: UUID | None = Field(default=None, foreign_key="license.id")
     next_reminder_at: datetime | None = _time(nullable=True)
+    nudged_days: int = 0
 
 
 class Delivery(DeskTable, table=True):

@@ -35,7 +35,6 @@ class LetterKind(StrEnum):
     ACTIVATED = "activated"
     NEEDS_ATTENTION = "needs_attention"
     NOT_ACTIVATED = "not_activated"
-    EXPIRED = "expired"
 
 
 class Audience(StrEnum):
@@ -324,10 +323,6 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
         LicenseNotActivated: (
             _letter(LetterKind.NOT_ACTIVATED, Audience.RECIPIENTS),
             _letter(LetterKind.NOT_ACTIVATED, Audience.LIAISON),
-        ),
-        LicenseExpired: (
-            _letter(LetterKind.EXPIRED, Audience.RECIPIENTS),
-            _letter(LetterKind.EXPIRED, Audience.LIAISON),
         ),
     }
 )

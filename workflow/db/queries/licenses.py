@@ -188,3 +188,44 @@ def waiting_receipts(session: Session, installation: UUID) -> Sequence[Receipt]:
 def receipts_of(session: Session, license_row: UUID) -> Sequence[Receipt]:
     """The receipts for a license, latest first."""
     return session.exec(select(Receipt).where(Receipt.license == license_row).order_by(col(Receipt.at).desc())).all()
+
+
+def not_activated(session: Session, delivered_before: datetime, nudged_below: int, limit: int = 500) -> Sequence[IssuedLicense]:
+    """Licenses delivered before an instant, still not in force, that were asked about less than `nudged_below` days ago."""
+    return session.exec(
+        select(IssuedLicense)
+        .where(
+            IssuedLicense.standing == "issued",
+            col(IssuedLicense.delivered_at) <= delivered_before,
+            col(IssuedLicense.nudged_days) < nudged_below,
+        )
+        .order_by(col(IssuedLicense.delivered_at))
+        .limit(limit)
+    ).all()
+
+
+def successor_of(session: Session, issued: IssuedLicense) -> IssuedLicense | None:
+    """The newest higher version under the same License ID that was not revoked."""
+    return session.exec(
+        select(IssuedLicense)
+        .where(
+            IssuedLicense.license_id == issued.license_id,
+            col(IssuedLicense.version) > issued.version,
+            IssuedLicense.standing != "revoked",
+        )
+        .order_by(col(IssuedLicense.version).desc())
+        .limit(1)
+    ).first()
+
+
+def predecessors_of(session: Session, issued: IssuedLicense) -> Sequence[IssuedLicense]:
+    """Lower versions under the same License ID that still count."""
+    return session.exec(
+        select(IssuedLicense)
+        .where(
+            IssuedLicense.license_id == issued.license_id,
+            col(IssuedLicense.version) < issued.version,
+            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated"]),
+        )
+        .order_by(col(IssuedLicense.version))
+    ).all()

@@ -307,6 +307,7 @@ def upgrade() -> None:
         sa.Column("standing", sa.String(), nullable=False),
         sa.Column("superseded_by", sa.Uuid(), nullable=True),
         sa.Column("next_reminder_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("nudged_days", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "standing IN ('issued', 'scheduled', 'activated', 'superseded', 'expired', 'revoked')",
             name=op.f("ck_license_standing"),
@@ -321,6 +322,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("license", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_license_environment"), ["environment"], unique=False)
+        batch_op.create_index(
+            "ix_license_not_activated",
+            ["delivered_at"],
+            unique=False,
+            sqlite_where=sa.text("standing = 'issued'"),
+            postgresql_where=sa.text("standing = 'issued'"),
+        )
         batch_op.create_index(batch_op.f("ix_license_valid_until"), ["valid_until"], unique=False)
         batch_op.create_index(
             "ix_license_watched",

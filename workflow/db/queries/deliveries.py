@@ -1,0 +1,132 @@
+"""Messages on their way, and the jobs behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from workflow.db.tables import Application, Delivery, JobRow, PortalCode, PortalLink, Recipient
+from workflow.domain.events import Job
+from workflow.domain.roles import Actor, Permission, may
+from workflow.errors import NotFound
+
+
+@dataclass(frozen=True)
+class RecipientState:
+    """How the file gets on with one recipient: the latest round's job, and the message once there is one."""
+
+    recipient: Recipient
+    job: JobRow
+    delivery: Delivery | None
+
+
+def find_by_job(session: Session, job: UUID) -> Delivery | None:
+    """The message a job has built."""
+    return session.exec(select(Delivery).where(Delivery.job == job)).one_or_none()
+
+
+def get_delivery(session: Session, delivery: UUID) -> Delivery:
+    """The message with this id. Raises NotFound."""
+    found = session.get(Delivery, delivery)
+    if found is None:
+        raise NotFound("There is no such message.")
+    return found
+
+
+def license_deliveries(session: Session, application: UUID) -> list[RecipientState]:
+    """Per recipient the latest attempt to hand over the license of an application."""
+    rows = session.exec(
+        select(JobRow, Recipient, Delivery)
+        .join(Recipient, col(Recipient.id) == col(JobRow.recipient))
+        .join(Delivery, col(Delivery.job) == col(JobRow.id), isouter=True)
+        .where(JobRow.ref == application, JobRow.kind == Job.DELIVER.value)
+        .order_by(col(JobRow.id))
+    )
+    latest: dict[UUID, RecipientState] = {}
+    for job, recipient, delivery in rows:
+        latest[recipient.id] = RecipientState(recipient, job, delivery)
+    return list(latest.values())
+
+
+def rounds(session: Session, license_row: UUID, recipient: UUID) -> int:
+    """How many rounds of delivery a recipient has had for a license."""
+    return len(
+        session.exec(
+            select(Delivery.id).where(
+                Delivery.license == license_row, Delivery.recipient == recipient, Delivery.kind == "license_delivery"
+            )
+        ).all()
+    )
+
+
+def list_deliveries(
+    session: Session, actor: Actor, *, state: str = "", kind: str = "", before: UUID | None = None, limit: int = 50
+) -> Sequence[tuple[Delivery, JobRow, Application | None]]:
+    """Every message an actor may see, newest first."""
+    query = (
+        select(Delivery, JobRow, Application)
+        .join(JobRow, col(JobRow.id) == col(Delivery.job))
+        .join(Application, col(Application.id) == col(Delivery.application), isouter=True)
+        .order_by(col(Delivery.id).desc())
+        .limit(limit)
+    )
+    conditions: list[Any] = []
+    if not may(actor, Permission.READ_ALL):
+        conditions.append(col(Application.owner) == actor.person_id)
+    if state:
+        conditions.append(col(Delivery.state) == state)
+    if kind:
+        conditions.append(col(Delivery.kind) == kind)
+    if before:
+        conditions.append(col(Delivery.id) < before)
+    for condition in conditions:
+        query = query.where(condition)
+    return session.exec(query).all()
+
+
+def jobs_of(session: Session, application: UUID) -> Sequence[JobRow]:
+    """Every job that an application owes, oldest first."""
+    return session.exec(select(JobRow).where(JobRow.ref == application).order_by(col(JobRow.id))).all()
+
+
+def list_jobs(session: Session, *, state: str = "", limit: int = 100) -> Sequence[JobRow]:
+    """Jobs in a state, newest first."""
+    query = select(JobRow).order_by(col(JobRow.id).desc()).limit(limit)
+    if state:
+        query = query.where(JobRow.state == state)
+    return session.exec(query).all()
+
+
+def get_job(session: Session, job: UUID) -> JobRow:
+    """The job with this id. Raises NotFound."""
+    found = session.get(JobRow, job)
+    if found is None:
+        raise NotFound("There is no such job.")
+    return found
+
+
+def oldest_due(session: Session, now: datetime) -> JobRow | None:
+    """The job that has been due for longest."""
+    return session.exec(
+        select(JobRow)
+        .where(col(JobRow.state).in_(["pending", "running"]), col(JobRow.next_at) <= now)
+        .order_by(col(JobRow.next_at))
+        .limit(1)
+    ).first()
+
+
+def find_link(session: Session, token_hash: str) -> PortalLink | None:
+    """The portal link of a token's hash."""
+    return session.exec(select(PortalLink).where(PortalLink.token_hash == token_hash)).one_or_none()
+
+
+def open_codes(session: Session, link: UUID, wall: datetime) -> Sequence[PortalCode]:
+    """Codes of a link that can still be entered, newest first."""
+    return session.exec(
+        select(PortalCode)
+        .where(PortalCode.link == link, col(PortalCode.ends_at) > wall, col(PortalCode.used_at).is_(None))
+        .order_by(col(PortalCode.id).desc())
+    ).all()

@@ -1,0 +1,250 @@
+"""Handing a license over: what is sent to whom, and what became of it.
+
+A message passes three states that a crash cannot blur: built (nothing left this machine), marked (its bytes may have), and
+answered. The marks are committed by the worker between the steps of SMTP.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel import Session
+
+from workflow.certificates import CertificateRefused, read_certificate
+from workflow.db import outbox
+from workflow.db.jobs import ClaimedJob
+from workflow.db.queries import applications, customers, deliveries, licenses, moves
+from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
+from workflow.domain.application import Action, Status, allows
+from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Job, LicenseDelivered, LicenseDownloaded
+from workflow.domain.roles import Actor, Permission, require
+from workflow.errors import Conflict
+from workflow.services.secrets import hash_of
+
+LICENSE_DELIVERY = "license_delivery"
+PORTAL_TTL = timedelta(hours=72)
+ACCEPTED_STATES = ("accepted",)
+
+
+class NothingToSend(Conflict):
+    """The license is overtaken, revoked or ended: the delivery is skipped, with the reason."""
+
+    code = "delivery.nothing_to_send"
+
+
+class StillOnItsWay(Conflict):
+    """A new round before the last one has ended."""
+
+    code = "delivery.still_on_its_way"
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Whom a message is for and how it is protected. `certificate` None means that no license may be in it."""
+
+    name: str
+    address: str
+    channel: str
+    certificate: bytes | None = None
+    fingerprint: str | None = None
+    recipient: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A license for one recipient."""
+
+    application: Application
+    issued: IssuedLicense
+    to: Addressee
+    round: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """A message ready to go: the exact bytes, and what is kept about them."""
+
+    to: Addressee
+    kind: str
+    subject: str
+    message_id: str
+    mime: bytes
+    application: UUID | None = None
+    issued: UUID | None = None
+    round: int = 1
+    portal_token: str | None = None
+
+
+def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel:
+    """What the job `license.deliver` has to hand over, with the channel that is right now: the certificate on file when it
+    is good at this moment, else the portal, never plain mail.
+
+    Raises NothingToSend when the license does not count any more or the recipient was removed.
+    """
+    assert job.ref is not None, "a delivery job names its application"
+    assert job.recipient is not None, "a delivery job names its recipient"
+    application = applications.get_application_by_id(session, job.ref)
+    issued = licenses.get_of_application(session, application.id)
+    recipient = customers.get_recipient(session, job.recipient)
+    if issued.standing in ("superseded", "revoked", "expired"):
+        raise NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
+    if recipient.removed_at is not None:
+        raise NothingToSend(f"{recipient.address} was removed from the recipients.")
+    return Parcel(application, issued, addressee_for(recipient, wall, authorities), 1 + _rounds_before(session, job, issued))
+
+
+def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes, ...]) -> Addressee:
+    """The recipient with the channel that works now: S/MIME with a good certificate, else the portal."""
+    if recipient.certificate is not None:
+        try:
+            read = read_certificate(recipient.certificate.encode(), recipient.address, wall, authorities=authorities)
+        except CertificateRefused:
+            pass  # ended or distrusted since it was uploaded: the link is the safe way
+        else:
+            return Addressee(recipient.name, recipient.address, "smime", read.pem, read.fingerprint, recipient.id)
+    return Addressee(recipient.name, recipient.address, "portal", recipient=recipient.id)
+
+
+def mark_sending(session: Session, job: ClaimedJob, built: Built, now: datetime, wall: datetime) -> None:
+    """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt."""
+    delivery = _stored(session, job, built, now)
+    delivery.state, delivery.data_started_at = "sending", wall
+    delivery.smtp_code = delivery.smtp_reply = None
+    if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
+        session.flush()  # the link refers to the message
+        session.add(
+            PortalLink(
+                delivery=delivery.id,
+                license=built.issued,
+                recipient=built.to.recipient,
+                token_hash=hash_of(built.portal_token),
+                ends_at=wall + PORTAL_TTL,
+            )
+        )
+
+
+def note_not_sent(session: Session, job: ClaimedJob, built: Built, code: int, reply: str, now: datetime) -> None:
+    """Keeps the answer of an attempt that provably sent nothing, for the page."""
+    delivery = _stored(session, job, built, now)
+    delivery.state, delivery.data_started_at = "prepared", None
+    delivery.smtp_code, delivery.smtp_reply = code or None, reply
+
+
+def record_accepted(
+    session: Session, actor: Actor, job: ClaimedJob, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
+) -> Delivery:
+    """The mail server took the message. A license's first acceptance moves the application to delivered."""
+    delivery = deliveries.find_by_job(session, job.id)
+    assert delivery is not None, "a message is stored before it is sent"
+    delivery.state, delivery.sent_at = "accepted", now
+    delivery.smtp_code, delivery.smtp_reply, delivery.resolved_by = code, reply, resolved_by
+    if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
+        application = _locked(session, delivery.application)
+        fact = DeliveryAccepted(
+            str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
+        )
+        outbox.record(session, fact, actor, now, application=application)
+        if delivery.channel == "smime":
+            _deliver(session, actor, application, now)
+    return delivery
+
+
+def record_refused(
+    session: Session, actor: Actor, job: ClaimedJob, built: Built | None, *, code: int, reply: str, now: datetime
+) -> None:
+    """The message will not be accepted, or its outcome cannot be found out: visible, with attention."""
+    delivery = _stored(session, job, built, now) if built else deliveries.find_by_job(session, job.id)
+    assert delivery is not None, "a message is stored before it is refused"
+    delivery.state = "refused"
+    delivery.smtp_code, delivery.smtp_reply = code or None, reply
+    if delivery.kind == LICENSE_DELIVERY:
+        _record_failure(session, actor, delivery, f"{code or ''} {reply}".strip(), now)
+
+
+def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str, now: datetime) -> None:
+    """Whether the message arrived cannot be told: it waits for an operator, who resends the same bytes or leaves it."""
+    delivery = deliveries.find_by_job(session, job.id)
+    assert delivery is not None, "only a stored message can be in doubt"
+    delivery.state, delivery.smtp_reply = "in_doubt", reason
+    if delivery.kind == LICENSE_DELIVERY:
+        _record_failure(session, actor, delivery, reason, now)
+
+
+def resend(session: Session, actor: Actor, application: Application, recipient: Recipient, now: datetime) -> None:
+    """A new round to one recipient. Raises StillOnItsWay while the last one has not ended."""
+    require(actor, Permission.DOWNLOAD_FILE)
+    issued = licenses.get_of_application(session, application.id)
+    for each in deliveries.license_deliveries(session, application.id):
+        if each.recipient.id == recipient.id and each.job.state in ("pending", "running"):
+            raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
+    number = deliveries.rounds(session, issued.id, recipient.id) + 1
+    key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{number}"
+    outbox.owe(session, Job.DELIVER, key, now, ref=application.id, recipient=recipient.id)
+
+
+def record_download(session: Session, actor: Actor, application: Application, through: str, now: datetime) -> IssuedLicense:
+    """The license file for someone who takes it from a page; kept in the history. An administrator's download through the
+    portal is proof of delivery."""
+    issued = licenses.get_of_application(session, application.id)
+    locked = _locked(session, application.id)
+    fact = LicenseDownloaded(issued.license_id, issued.version, through)
+    outbox.record(session, fact, actor, now, application=locked)
+    if through == "portal":
+        _deliver(session, actor, locked, now)
+    return issued
+
+
+def _deliver(session: Session, actor: Actor, application: Application, now: datetime) -> None:
+    """A late answer of a mail server must not pull an activated license back: administrators can be quicker."""
+    if not allows(Status(application.status), Action.DELIVER):
+        return
+    issued = licenses.get_of_application(session, application.id)
+    moves.move(session, application, Action.DELIVER, now)
+    issued.delivered_at = now
+    outbox.record(session, LicenseDelivered(issued.license_id, issued.version), actor, now, application=application)
+
+
+def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: str, now: datetime) -> None:
+    assert delivery.application is not None, "a license delivery belongs to an application"
+    application = _locked(session, delivery.application)
+    fact = DeliveryFailed(str(delivery.recipient), delivery.address, delivery.channel, reply)
+    outbox.record(session, fact, actor, now, application=application)
+
+
+def _stored(session: Session, job: ClaimedJob, built: Built, now: datetime) -> Delivery:
+    """The message's row, with these bytes; made on the first attempt."""
+    delivery = deliveries.find_by_job(session, job.id)
+    if delivery is None:
+        delivery = Delivery(
+            job=job.id,
+            application=built.application,
+            license=built.issued,
+            recipient=built.to.recipient,
+            name=built.to.name,
+            address=built.to.address,
+            kind=built.kind,
+            round=built.round,
+            channel=built.to.channel,
+            subject=built.subject,
+            message_id=built.message_id,
+            created_at=now,
+        )
+        session.add(delivery)
+    delivery.channel, delivery.fingerprint = built.to.channel, built.to.fingerprint
+    delivery.mime, delivery.mime_sha256 = built.mime, hashlib.sha256(built.mime).hexdigest()
+    delivery.attempts = job.attempts
+    return delivery
+
+
+def _rounds_before(session: Session, job: ClaimedJob, issued: IssuedLicense) -> int:
+    own = deliveries.find_by_job(session, job.id)
+    assert job.recipient is not None
+    return deliveries.rounds(session, issued.id, job.recipient) - (1 if own else 0)
+
+
+def _locked(session: Session, application: UUID) -> Application:
+    """The application as it is now, kept so until the commit: its status must not change between the look and the move."""
+    found = session.get(Application, application, with_for_update=True, populate_existing=True)
+    assert found is not None, "foreign keys see to it"
+    return found

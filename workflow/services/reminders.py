@@ -1,0 +1,178 @@
+"""Watching the end of licenses: which reminders are owed now, when a license has ended, who never uploaded the file.
+
+The database is the truth and beat only wakes the scan, so an outage is caught up by the next scan.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from workflow.db import outbox
+from workflow.db.ids import new_id
+from workflow.db.outbox import add_jobs, recipients_of
+from workflow.db.queries import applications, customers, licenses, moves, people, reminders
+from workflow.db.tables import Application, IssuedLicense, Reminder
+from workflow.domain.application import Action, Status, allows
+from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderSent
+from workflow.domain.reminders import due, next_step_at
+from workflow.domain.roles import Actor, system
+from workflow.errors import NotFound
+from workflow.services.desk import Desk
+
+CLOCK = system("clock")
+END_NOTICE = -1
+"""The step after the last one: the notice that the last usable day has passed."""
+NUDGE_DAYS = (3, 10)
+"""Days after delivery at which someone is asked why the file is not in force."""
+
+
+def queue_due(session: Session, desk: Desk, now: datetime, limit: int = 500) -> int:
+    """Owes every reminder that has fallen due and ends licenses whose grace is over. Returns how many licenses it looked at;
+    fewer than `limit` means that nothing more is due."""
+    watched = licenses.watched(session, now, limit)
+    for issued in watched:
+        _look_at(session, desk, issued, now)
+    return len(watched)
+
+
+def ask_about_unused(session: Session, now: datetime) -> None:
+    """Asks the administrators and the liaison about licenses delivered days ago and not in force: after 3 and 10 days."""
+    for days in NUDGE_DAYS:
+        for issued in licenses.not_activated(session, now - timedelta(days=days), days):
+            issued.nudged_days = days
+            application = applications.get_application_by_id(session, issued.application)
+            fact = LicenseNotActivated(issued.license_id, issued.version, days)
+            outbox.record(session, fact, CLOCK, now, application=application)
+
+
+def reason_to_skip(session: Session, issued: IssuedLicense, step: int, now: datetime) -> str | None:
+    """Why a queued reminder must not go out any more; None when it must."""
+    if issued.standing in ("superseded", "revoked") or (issued.standing == "expired" and step != END_NOTICE):
+        return issued.standing
+    if now >= issued.valid_until and step != END_NOTICE:
+        return "ended"
+    successor = licenses.successor_of(session, issued)
+    if successor is not None and successor.standing in ("scheduled", "activated"):
+        return f"version {successor.version} is {successor.standing}"
+    return None
+
+
+def skip(reminder: Reminder, reason: str) -> None:
+    """The reminder is not sent, for a reason that the page shows."""
+    reminder.state, reminder.reason = "skipped", reason
+
+
+def record_sent(
+    session: Session, actor: Actor, reminder: Reminder, issued: IssuedLicense, message_id: str, now: datetime
+) -> None:
+    """The mail server took the reminder."""
+    reminder.state, reminder.sent_at = "sent", now
+    application = applications.get_application_by_id(session, issued.application)
+    fact = ReminderSent(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, message_id)
+    outbox.record(session, fact, actor, now, application=application)
+
+
+def acknowledge(session: Session, license_row: UUID, days_ahead: int, recipient: str, now: datetime) -> Reminder:
+    """Somebody pressed "Got it". Raises NotFound."""
+    issued = licenses.get_license(session, license_row)
+    reminder = session.get(Reminder, (issued.id, issued.last_day, days_ahead, recipient))
+    if reminder is None:
+        raise NotFound("There is no such reminder.")
+    reminder.acknowledged_at = reminder.acknowledged_at or now
+    return reminder
+
+
+def _look_at(session: Session, desk: Desk, issued: IssuedLicense, now: datetime) -> None:
+    if issued.standing in ("superseded", "revoked", "expired"):
+        issued.next_reminder_at = None
+        return
+    done = reminders.steps_done(session, issued.id)
+    steps = due(
+        last_day=issued.last_day,
+        time_zone=issued.time_zone,
+        valid_until=issued.valid_until,
+        steps=desk.reminder_days,
+        done=done,
+        issued_at=issued.issued_at,
+        hour=desk.reminder_hour,
+        now=now,
+    )
+    for step in steps.missed:
+        _queue(session, issued, step, now, "missed")
+    if steps.send is not None:
+        _queue(session, issued, steps.send, now, reason_to_skip(session, issued, steps.send, now))
+    if now >= issued.valid_until and END_NOTICE not in done:
+        _queue(session, issued, END_NOTICE, now, reason_to_skip(session, issued, END_NOTICE, now))
+    if now >= issued.grace_until:
+        _expire(session, issued, now)
+        return
+    issued.next_reminder_at = next_step_at(
+        last_day=issued.last_day, time_zone=issued.time_zone, steps=desk.reminder_days, hour=desk.reminder_hour, now=now
+    ) or (issued.valid_until if now < issued.valid_until else issued.grace_until)
+
+
+def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, skipped: str | None) -> None:
+    application = applications.get_application_by_id(session, issued.application)
+    rows: list[dict[str, Any]] = []
+    jobs: list[dict[str, Any]] = []
+    for who, name, address in _audience(session, application):
+        job_id = None
+        if skipped is None:
+            job_id = new_id()
+            key = f"remind:{issued.id}:{issued.last_day.isoformat()}:{step}:{address}"
+            jobs.append(
+                {
+                    "id": job_id,
+                    "kind": Job.REMINDER.value,
+                    "ref": issued.id,
+                    "recipient": who,
+                    "event": None,
+                    "detail": str(step),
+                    "dedupe_key": key,
+                    "state": "pending",
+                    "next_at": now,
+                    "attempts": 0,
+                    "deferred": 0,
+                    "published": 0,
+                    "created_at": now,
+                }
+            )
+        rows.append(
+            {
+                "license": issued.id,
+                "expiry": issued.last_day,
+                "days_ahead": step,
+                "recipient": address,
+                "name": name,
+                "state": "skipped" if skipped else "queued",
+                "reason": skipped,
+                "job": job_id,
+                "created_at": now,
+            }
+        )
+    add_jobs(session, jobs)
+    reminders.insert_missing(session, rows)
+
+
+def _audience(session: Session, application: Application) -> list[tuple[UUID, str, str]]:
+    """The recipients of the license and the liaison who applied; nobody twice."""
+    found: dict[str, tuple[UUID, str, str]] = {}
+    for recipient_id in recipients_of(session, application):
+        recipient = customers.get_recipient(session, recipient_id)
+        found[recipient.address] = (recipient.id, recipient.name, recipient.address)
+    liaison = people.get_person(session, application.owner)
+    if liaison.disabled_at is None:
+        found.setdefault(liaison.email, (liaison.id, liaison.name, liaison.email))
+    return list(found.values())
+
+
+def _expire(session: Session, issued: IssuedLicense, now: datetime) -> None:
+    application = applications.get_application_by_id(session, issued.application)
+    issued.next_reminder_at = None
+    if not licenses.change_standing(session, issued, ("issued", "scheduled", "activated"), standing="expired"):
+        return
+    if allows(Status(application.status), Action.EXPIRE):
+        moves.move(session, application, Action.EXPIRE, now)
+        outbox.record(session, LicenseExpired(issued.license_id, issued.version), CLOCK, now, application=application)
