@@ -15,12 +15,14 @@ from workflow.license_file import (
     TRUST_ROOT_TYPE,
     Activation,
     Bindings,
+    ClockHealth,
     Contact,
     Count,
     Ed25519Signer,
     Environment,
     Expected,
     Groups,
+    Installation,
     Issuer,
     KeyUse,
     Kind,
@@ -31,6 +33,8 @@ from workflow.license_file import (
     OnExpiry,
     Over,
     Purpose,
+    ReceiptClaims,
+    ReceiptEvent,
     Restriction,
     RevocationContent,
     RootContent,
@@ -39,11 +43,13 @@ from workflow.license_file import (
     TrustedKey,
     TrustRoot,
     build_root_payload,
+    encode_claims,
     encode_revocations,
     keys_by_id,
     one_group,
     sign_document,
     sign_license,
+    sign_receipt,
 )
 
 NOW = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -156,3 +162,33 @@ def lrl(sequence: int = 1, key: str = "revoker", **changes: Any) -> bytes:
 
 
 PLATFORM = Expected(tenant_id=TENANT, environment="PROD")
+
+
+@cache
+def installation() -> Installation:
+    """The platform, as its receipts name it."""
+    return Installation.of("inst-1", signer("installation"))
+
+
+RECEIPT = ReceiptClaims(
+    receipt_id="0199aaaa-0000-7000-8000-000000000001",
+    license_id=CLAIMS.license_id,
+    version=1,
+    payload_sha256=sha256(encode_claims(CLAIMS)).hexdigest(),
+    event=ReceiptEvent.ACTIVATED,
+    reason="",
+    tenant_id=TENANT,
+    environment=Environment.PROD,
+    installation=installation(),
+    at=NOW,
+    platform_version="4.2.0",
+    trust_root_version=1,
+    revocation_sequence=0,
+    clock=ClockHealth.OK,
+    previous=None,
+)
+
+
+def receipt(key: str = "installation", **changes: Any) -> bytes:
+    """The `.lrc` file of the example receipt with some members changed."""
+    return sign_receipt(replace(RECEIPT, **changes), signer(key))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -51,6 +49,23 @@ PLAN: dict[str, str] = {
 }
 
 
+class Step:
+    """The block of one check; see `CheckList.step`."""
+
+    __slots__ = ("_checks", "_name")
+
+    def __init__(self, checks: CheckList, name: str) -> None:
+        self._checks = checks
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None or isinstance(error, LicenseRefused):
+            self._checks.end(self._name, error)
+
+
 class CheckList:
     """Collects the results in the order of `PLAN` and hands them to the refusal that ends the verification."""
 
@@ -59,17 +74,18 @@ class CheckList:
         self._results: dict[str, Check] = {}
         self._notes: list[Check] = []
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Step:
         """Run one check: it passes unless the block is left by a refusal, which then carries the whole list."""
-        try:
-            yield
-        except LicenseRefused as refused:
-            self._results[name] = Check(name, Result.FAILED, PLAN[name], str(refused))
-            refused.checks = self.all()
-            refused.contact = self.contact
-            raise
-        self._results.setdefault(name, Check(name, Result.PASSED, PLAN[name]))
+        return Step(self, name)
+
+    def end(self, name: str, refused: LicenseRefused | None) -> None:
+        """Record how a step ended."""
+        if refused is None:
+            self._results.setdefault(name, Check(name, Result.PASSED, PLAN[name]))
+            return
+        self._results[name] = Check(name, Result.FAILED, PLAN[name], str(refused))
+        refused.checks = self.all()
+        refused.contact = self.contact
 
     def passed(self, name: str, detail: str) -> None:
         """Say what was found when the check passed."""

@@ -14,6 +14,7 @@ LICENSE_TYPE: Final = "application/vnd.serviceme.license.v1+json"
 
 #: Crockford's base 32: no I, L, O, U, so that a License ID can be read out on the phone.
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CROCKFORD: Final = frozenset(CROCKFORD)
 
 
 class Environment(StrEnum):
@@ -179,9 +180,9 @@ def is_license_id(text: str) -> bool:
     """Whether `text` has the form of a License ID."""
     environment, *groups = text.split("-")
     return (
-        environment in set(Environment)
+        environment in Environment.__members__
         and len(groups) == 3
-        and all(len(group) == 5 and set(group) <= set(CROCKFORD) for group in groups)
+        and all(len(group) == 5 and _CROCKFORD.issuperset(group) for group in groups)
     )
 
 

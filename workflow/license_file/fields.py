@@ -14,7 +14,6 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 _LOWER_HEX: Final = frozenset(hexdigits.lower())
 _CODE: Final = frozenset(ascii_letters + digits + "-_.:/+@")
-_INSTANT_SHAPE: Final = "0000-00-00T00:00:00Z"
 
 
 class Members:
@@ -145,14 +144,14 @@ def lower_hex(value: object, path: str, length: int) -> str:
 
 def instant_from(value: object, path: str) -> datetime:
     """The aware UTC instant that `YYYY-MM-DDTHH:MM:SSZ` names; no other spelling is accepted."""
-    if isinstance(value, str) and len(value) == len(_INSTANT_SHAPE):
-        shape = "".join("0" if char in digits else char for char in value)
-        if shape == _INSTANT_SHAPE:
-            try:
-                # The shape above leaves fromisoformat no freedom but the ranges of the calendar.
-                return datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
-            except ValueError:
-                pass
+    if isinstance(value, str) and len(value) == 20:
+        try:
+            instant = datetime.fromisoformat(value[:-1])
+        except ValueError:
+            instant = None
+        # fromisoformat takes many spellings, isoformat writes one.
+        if instant is not None and instant.isoformat() + "Z" == value:
+            return instant.replace(tzinfo=UTC)
     raise MalformedLicense(f"{path} is not an instant like 2027-03-31T16:00:00Z.")
 
 

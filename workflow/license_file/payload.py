@@ -212,6 +212,9 @@ def _ext(members: Members) -> dict[str, str]:
     ext = members.take("ext")
     if not isinstance(ext, dict) or len(ext) > 32 or not all(isinstance(value, str) for value in ext.values()):
         raise MalformedLicense("ext must map at most 32 names to texts.")
+    # Some parsers match names without regard to case. Everywhere else such a name is an unknown member.
+    if len({name.casefold() for name in ext}) != len(ext):
+        raise MalformedLicense("ext has two names that differ only in case.")
     return ext
 
 

