@@ -1,0 +1,1 @@
+"""Celery workers and the relay: the only place that knows the broker."""

@@ -113,15 +113,12 @@ def mark_sending(session: Session, job: ClaimedJob, built: Built, now: datetime,
     delivery.smtp_code = delivery.smtp_reply = None
     if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
         session.flush()  # the link refers to the message
-        session.add(
-            PortalLink(
-                delivery=delivery.id,
-                license=built.issued,
-                recipient=built.to.recipient,
-                token_hash=hash_of(built.portal_token),
-                ends_at=wall + PORTAL_TTL,
-            )
+        link = deliveries.find_link_of(session, delivery.id) or PortalLink(
+            delivery=delivery.id, license=built.issued, recipient=built.to.recipient, token_hash="", ends_at=wall
         )
+        # A message built anew, after one that provably was not sent, has a new token; the old one was in nobody's hands.
+        link.token_hash, link.ends_at = hash_of(built.portal_token), wall + PORTAL_TTL
+        session.add(link)
 
 
 def note_not_sent(session: Session, job: ClaimedJob, built: Built, code: int, reply: str, now: datetime) -> None:

@@ -123,6 +123,11 @@ def find_link(session: Session, token_hash: str) -> PortalLink | None:
     return session.exec(select(PortalLink).where(PortalLink.token_hash == token_hash)).one_or_none()
 
 
+def find_link_of(session: Session, delivery: UUID) -> PortalLink | None:
+    """The portal link that a message carries."""
+    return session.exec(select(PortalLink).where(PortalLink.delivery == delivery)).one_or_none()
+
+
 def open_codes(session: Session, link: UUID, wall: datetime) -> Sequence[PortalCode]:
     """Codes of a link that can still be entered, newest first."""
     return session.exec(

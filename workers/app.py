@@ -1,0 +1,84 @@
+"""Two Celery apps, general and signing, that share no task. Messages carry job ids only; the database is the truth.
+
+Every setting is here because something was lost or repeated without it: see docs/operations.md, "Why these settings".
+"""
+
+import os
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from workflow.domain.events import Job
+from workflow.settings import PREFIX
+
+GENERAL_QUEUE = "general"
+SIGNING_QUEUE = "signing"
+DEFAULT_LEASE = 300
+
+
+def queue_of(kind: str) -> str:
+    """The queue that a kind of job is published to."""
+    return SIGNING_QUEUE if kind == Job.SIGN.value else GENERAL_QUEUE
+
+
+def _broker_url() -> str:
+    url = os.environ.get(f"{PREFIX}BROKER_URL", "redis://127.0.0.1:6379/0")
+    return url.replace("redis://", "workers.transport:Transport://", 1) if url.startswith("redis://") else url
+
+
+def _lease() -> int:
+    return int(os.environ.get(f"{PREFIX}LEASE_SECONDS", str(DEFAULT_LEASE)))
+
+
+def _settings(queue: str) -> dict[str, Any]:
+    # A task must end before its job's lease does, or two workers would own it: 240 s under a lease of 300 s.
+    hard_limit = max(4, _lease() * 4 // 5)
+    return {
+        "broker_url": _broker_url(),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": 300,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 30,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "task_default_queue": queue,
+        "task_queues": [Queue(queue)],
+        "task_create_missing_queues": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": min(60, _lease()),
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "task_time_limit": hard_limit,
+        "task_soft_time_limit": max(3, hard_limit * 7 // 8),
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+general = Celery("general", include=["workers.delivery", "workers.letters", "workers.reminders", "workers.housekeeping"])
+general.conf.update(_settings(GENERAL_QUEUE))
+general.conf.beat_schedule = {
+    "scan": {
+        "task": "housekeeping.scan",
+        "schedule": float(os.environ.get(f"{PREFIX}SCAN_SECONDS", "60")),
+        "options": {"expires": 300},
+    }
+}
+
+signing = Celery("signing", include=["workers.signing"])
+signing.conf.update(_settings(SIGNING_QUEUE))

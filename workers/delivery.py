@@ -1,0 +1,100 @@
+"""Delivering licenses: the encrypted message with the file, or the link for someone without a certificate."""
+
+from dataclasses import replace
+
+from workers import facts, mailing
+from workers.app import general
+from workers.claims import perform
+from workers.runtime import Runtime, runtime
+from workflow.database import reading, transaction
+from workflow.db import jobs
+from workflow.db.jobs import ClaimedJob
+from workflow.db.queries import customers
+from workflow.db.tables import PortalCode
+from workflow.mail import letters
+from workflow.services.delivery import (
+    LICENSE_DELIVERY,
+    PORTAL_TTL,
+    Addressee,
+    Built,
+    NothingToSend,
+    Parcel,
+    parcel_for,
+)
+from workflow.services.portal import CODE_TTL
+from workflow.services.secrets import new_token
+from workflow.times import wall_now
+
+
+@general.task(name="license.deliver")  # type: ignore[untyped-decorator]  # Celery has no types
+def deliver_license_job(job_id: str) -> None:
+    """Hands one license to one recipient."""
+    here = runtime()
+    perform(
+        job_id,
+        lambda job: deliver_license(here, job),
+        engine=here.engine,
+        owner=here.owner,
+        lease=here.lease,
+        max_attempts=here.settings.max_attempts,
+    )
+
+
+@general.task(name="portal.send_code")  # type: ignore[untyped-decorator]  # Celery has no types
+def send_portal_code_job(job_id: str) -> None:
+    """Mails a one-time code."""
+    here = runtime()
+    perform(
+        job_id,
+        lambda job: send_portal_code(here, job),
+        engine=here.engine,
+        owner=here.owner,
+        lease=here.lease,
+        max_attempts=here.settings.max_attempts,
+    )
+
+
+def deliver_license(here: Runtime, job: ClaimedJob) -> None:
+    """Reads what is to be sent and to whom, now; builds the message for the channel that works now; sends it."""
+    try:
+        with reading(here.engine) as session:
+            parcel = parcel_for(session, job, wall_now(), here.desk.mail_authorities)
+            facts_of_license = facts.license_facts(session, here.desk, parcel.issued)
+    except NothingToSend as skipped:
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), str(skipped))
+        return
+    mailing.send(here, job, lambda: _built(here, job, parcel, facts_of_license))
+
+
+def _built(here: Runtime, job: ClaimedJob, parcel: Parcel, issued: letters.LicenseFacts) -> Built:
+    desk = facts.sender(here.desk)
+    if parcel.to.channel == "smime":
+        letter = letters.license_delivery(parcel.to.name, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
+        built = mailing.encrypted(here, job, parcel.to, letter, LICENSE_DELIVERY)
+        token = None
+    else:
+        token = new_token()
+        url = f"{here.desk.public_url}/d/{token}"
+        letter = letters.portal_link(parcel.to.name, url, wall_now() + PORTAL_TTL, parcel.issued.time_zone, desk)
+        built = mailing.in_clear(here, job, parcel.to, letter, LICENSE_DELIVERY)
+    return replace(built, application=parcel.application.id, issued=parcel.issued.id, round=parcel.round, portal_token=token)
+
+
+def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
+    """The code is in the row until it has been sent, and in nobody's log."""
+    with reading(here.engine) as session:
+        row = session.get(PortalCode, job.ref)
+        recipient = customers.get_recipient(session, job.recipient) if job.recipient else None
+    if row is None or recipient is None or row.code is None or row.ends_at <= wall_now():
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), "the code has ended")
+        return
+    to = Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
+    minutes = int(CODE_TTL.total_seconds() // 60)
+    letter = letters.portal_code(recipient.name, row.code, minutes, facts.sender(here.desk))
+    mailing.send(here, job, lambda: mailing.in_clear(here, job, to, letter, "portal_code"))
+    with transaction(here.engine) as session:
+        sent = session.get(PortalCode, row.id)
+        if sent is not None:
+            sent.code = None

@@ -1,0 +1,138 @@
+"""From rows to the plain facts that letters are made of."""
+
+from datetime import date, timedelta
+
+from sqlmodel import Session
+
+from workflow.db.queries import applications, customers, deliveries, licenses, people
+from workflow.db.tables import Application, IssuedLicense
+from workflow.domain.content import ApplicationContent, changes
+from workflow.domain.terms import last_usable_day
+from workflow.mail.letters import ApplicationFacts, Delivered, LicenseFacts, Successor, TermChange
+from workflow.mail.letters import Desk as Sender
+from workflow.services.applications import content_of
+from workflow.services.desk import Desk
+
+TERM_NAMES = {
+    "max_agents": "Maximum agents",
+    "authorized_users": "Authorized users",
+    "modules": "Modules",
+    "model_types": "Model types",
+    "restrictions": "Usage restrictions",
+    "validity": "Validity",
+    "time_zone": "Time zone",
+    "kind": "Kind",
+}
+DELIVERY_WORDS = {
+    "prepared": "Not sent yet, will try again",
+    "sending": "Being sent",
+    "accepted": "Accepted by mail server",
+    "in_doubt": "In doubt, an operator looks into it",
+    "refused": "Refused by mail server",
+    "skipped": "Not sent",
+}
+
+
+def sender(desk: Desk) -> Sender:
+    """The desk as letters name it."""
+    return Sender(desk.defaults.contact_name, desk.public_url, desk.defaults.contact_mailbox)
+
+
+def license_facts(session: Session, desk: Desk, issued: IssuedLicense) -> LicenseFacts:
+    """What letters say about an issued license."""
+    application = applications.get_application_by_id(session, issued.application)
+    content = content_of(session, application)
+    grace = last_usable_day(issued.grace_until, issued.time_zone)
+    predecessors = [each.version for each in licenses.versions_of(session, issued.license_id) if each.version < issued.version]
+    return LicenseFacts(
+        license_id=issued.license_id,
+        version=issued.version,
+        company=content.company,
+        environment=content.request.environment.value,
+        first_day=content.terms.first_day,
+        last_day=content.terms.last_day,
+        time_zone=issued.time_zone,
+        modules=tuple(desk.catalogue.name_of(code) for code in content.terms.modules),
+        agents=content.terms.max_agents,
+        users=content.terms.authorized_users,
+        on_expiry=content.defaults.on_expiry,
+        grace_last_day=grace if grace > content.terms.last_day else None,
+        replaces_version=max(predecessors, default=None),
+    )
+
+
+def application_facts(session: Session, desk: Desk, application: Application) -> ApplicationFacts:
+    """What letters say about an application."""
+    content = content_of(session, application)
+    owner = people.get_person(session, application.owner)
+    return ApplicationFacts(
+        number=application.number,
+        request=content.request.request.value,
+        company=content.company,
+        environment=content.request.environment.value,
+        submitted_by=owner.name,
+        first_day=content.terms.first_day,
+        last_day=content.terms.last_day,
+        time_zone=content.terms.time_zone,
+        agents=content.terms.max_agents,
+        users=content.terms.authorized_users,
+        url=f"{desk.public_url}/applications/{application.number}",
+    )
+
+
+def term_changes(session: Session, desk: Desk, application: Application, content: ApplicationContent) -> tuple[TermChange, ...]:
+    """What an application would change against the license in force, in words; empty for a first license."""
+    assert application.environment is not None, "a submitted application has an environment"
+    current = licenses.in_force(session, application.environment)
+    if current is None or current.application == application.id:
+        return ()
+    before = content_of(session, applications.get_application_by_id(session, current.application))
+    return tuple(
+        TermChange(TERM_NAMES[each.term], *_words(desk, each.term, each.old, each.new, each.added, each.removed))
+        for each in changes(before.terms, content.terms)
+    )
+
+
+def deliveries_of(session: Session, application: Application) -> tuple[Delivered, ...]:
+    """How the file gets on with each recipient."""
+    return tuple(
+        Delivered(
+            each.recipient.name,
+            each.recipient.address,
+            DELIVERY_WORDS[each.delivery.state] if each.delivery else "Waiting to be sent",
+        )
+        for each in deliveries.license_deliveries(session, application.id)
+    )
+
+
+def successor(session: Session, desk: Desk, issued: IssuedLicense) -> Successor | None:
+    """A later version that was sent and is not in force yet."""
+    later = licenses.successor_of(session, issued)
+    if later is None or later.standing != "issued":
+        return None
+    application = applications.get_application_by_id(session, later.application)
+    sent = [each.delivery for each in deliveries.license_deliveries(session, application.id) if each.delivery]
+    addresses = [each.address for each in sent if each.state == "accepted"]
+    _, tenant = customers.environment_with_tenant(session, later.environment)
+    return Successor(
+        version=later.version,
+        sent_to=" and ".join(addresses) or tenant.company,
+        sent_on=(later.delivered_at or later.issued_at).date(),
+        last_day=later.last_day,
+        uploaded_url=f"{desk.public_url}/applications/{application.number}",
+    )
+
+
+def first_reminder_day(desk: Desk, issued: IssuedLicense) -> date:
+    """The day of the first reminder."""
+    return issued.last_day - timedelta(days=max(desk.reminder_days))
+
+
+def _words(desk: Desk, term: str, old: str, new: str, added: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, str]:
+    if term in ("modules", "model_types", "restrictions"):
+        more = [f"+ {desk.catalogue.name_of(code)}" for code in added]
+        less = [f"− {desk.catalogue.name_of(code)}" for code in removed]
+        return old, f"{new} ({', '.join(more + less)})"
+    if term == "validity":
+        return old.replace("/", " to "), new.replace("/", " to ")
+    return old, new

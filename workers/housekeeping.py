@@ -1,0 +1,30 @@
+"""What the clock asks for: the scan for reminders and ends, and sweeping up."""
+
+import logging
+
+from workers.app import general
+from workers.runtime import runtime
+from workflow.database import transaction
+from workflow.db.queries import housekeeping, throttle
+from workflow.services import reminders
+from workflow.times import utc_now, wall_now
+
+log = logging.getLogger("workers.housekeeping")
+
+BATCH = 200
+
+
+@general.task(name="housekeeping.scan")  # type: ignore[untyped-decorator]  # Celery has no types
+def scan() -> None:
+    """Owes every reminder that is due, in batches of their own transactions; running twice owes nothing twice."""
+    here = runtime()
+    while True:
+        with transaction(here.engine) as session:
+            looked_at = reminders.queue_due(session, here.desk, utc_now(), BATCH)
+        if looked_at < BATCH:
+            break
+    with transaction(here.engine) as session:
+        reminders.ask_about_unused(session, utc_now())
+        housekeeping.forget_ended(session, wall_now())
+        throttle.forget_ended(session, wall_now())
+        housekeeping.beat(session, "beat", "the scan ran", wall_now())

@@ -1,0 +1,132 @@
+"""Letters that events owe: one job per letter and reader."""
+
+import json
+from dataclasses import replace
+from uuid import UUID
+
+from sqlmodel import Session
+
+from workers import facts, mailing
+from workers.app import general
+from workers.claims import perform
+from workers.runtime import Runtime, runtime
+from workflow.database import reading, transaction
+from workflow.db import jobs
+from workflow.db.jobs import ClaimedJob
+from workflow.db.queries import applications, events, licenses, people
+from workflow.db.tables import Application, EventRow, Recipient
+from workflow.domain.application import Status
+from workflow.domain.events import LetterKind
+from workflow.mail import letters
+from workflow.mail.messages import Letter
+from workflow.services.applications import content_of
+from workflow.services.delivery import Addressee, Built
+from workflow.services.desk import Desk
+from workflow.times import utc_now, wall_now
+
+_ADVICE = {
+    "license.signing_failed": "Open the application, mend what it says, and retry the job under Operations.",
+    "delivery.failed": "Open the application to try again, or add another recipient.",
+}
+_PROBLEM = {
+    "license.signing_failed": "The license was not signed.",
+    "delivery.failed": "The license file could not be delivered.",
+}
+
+
+class NotNeeded(Exception):
+    """The letter would say what is no longer so."""
+
+
+@general.task(name="letter.send")  # type: ignore[untyped-decorator]  # Celery has no types
+def send_letter_job(job_id: str) -> None:
+    """Writes one letter to one reader."""
+    here = runtime()
+    perform(
+        job_id,
+        lambda job: send_letter(here, job),
+        engine=here.engine,
+        owner=here.owner,
+        lease=here.lease,
+        max_attempts=here.settings.max_attempts,
+    )
+
+
+def send_letter(here: Runtime, job: ClaimedJob) -> None:
+    """Reads the facts as they are now, writes the letter, sends it; one that is no longer true is skipped."""
+    assert job.ref is not None, "a letter belongs to an application"
+    assert job.recipient is not None, "a letter has a reader"
+    assert job.event is not None, "a letter is owed by an event"
+    kind = LetterKind(job.detail)
+    try:
+        with reading(here.engine) as session:
+            application = applications.get_application_by_id(session, job.ref)
+            to = addressee(session, job.recipient)
+            letter = write(session, here.desk, kind, application, events.get_event(session, job.event), to.name)
+    except NotNeeded as reason:
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), str(reason))
+        return
+
+    def build() -> Built:
+        built = mailing.in_clear(here, job, to, letter, kind.value)
+        return replace(built, application=application.id)
+
+    mailing.send(here, job, build)
+
+
+def addressee(session: Session, reader: UUID) -> Addressee:
+    """The person or recipient a letter is for. Raises NotNeeded for one who left."""
+    recipient = session.get(Recipient, reader)
+    if recipient is not None:
+        if recipient.removed_at is not None:
+            raise NotNeeded(f"{recipient.address} was removed from the recipients")
+        return Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
+    person = people.get_person(session, reader)
+    if person.disabled_at is not None:
+        raise NotNeeded(f"{person.email} has left")
+    return Addressee(person.name, person.email, mailing.SIGNED)
+
+
+def write(session: Session, desk: Desk, kind: LetterKind, application: Application, event: EventRow, reader: str) -> Letter:
+    """The letter of this kind, for an application and the event that owes it."""
+    said = json.loads(event.payload)
+    sender = facts.sender(desk)
+    about = facts.application_facts(session, desk, application)
+    match kind:
+        case LetterKind.APPROVAL_REQUESTED:
+            if application.status != Status.SUBMITTED.value or application.revision != said["revision"]:
+                raise NotNeeded(f"the application is {application.status}")
+            content = content_of(session, application)
+            changes = facts.term_changes(session, desk, application, content)
+            return letters.approval_requested(reader, about, changes, content.request.note, sender)
+        case LetterKind.APPROVED:
+            names = people.names_of(session, [row.person for row in applications.votes_on(session, application.id)])
+            return letters.approved(reader, about, tuple(names.values()), sender)
+        case LetterKind.CHANGES_REQUESTED:
+            return letters.changes_requested(reader, about, event.actor_name, said["comment"], sender)
+        case LetterKind.REJECTED:
+            return letters.rejected(reader, about, event.actor_name, said["comment"], sender)
+        case LetterKind.WITHDRAWN:
+            return letters.withdrawn(reader, about, event.actor_name, said["comment"], sender)
+        case LetterKind.DELIVERED:
+            issued = facts.license_facts(session, desk, licenses.get_of_application(session, application.id))
+            return letters.delivered(reader, about, issued, facts.deliveries_of(session, application), sender)
+        case LetterKind.ACTIVATED:
+            row = licenses.get_of_application(session, application.id)
+            issued = facts.license_facts(session, desk, row)
+            day = facts.first_reminder_day(desk, row)
+            first = day if day > utc_now().date() else None
+            return letters.activated(reader, about, issued, row.activated_at or event.at, first, sender)
+        case LetterKind.NEEDS_ATTENTION:
+            problem, advice = _PROBLEM[event.type], _ADVICE[event.type]
+            if event.type == "delivery.failed":
+                problem = f"The license file could not be delivered to {said['address']}."
+            return letters.needs_attention(reader, about, problem, said.get("reply") or said.get("reason", ""), advice, sender)
+        case LetterKind.NOT_ACTIVATED:
+            row = licenses.get_of_application(session, application.id)
+            if row.standing != "issued":
+                raise NotNeeded(f"the license is {row.standing}")
+            issued = facts.license_facts(session, desk, row)
+            delivered_on = (row.delivered_at or row.issued_at).date()
+            return letters.not_activated(reader, issued, delivered_on, said["days"], sender)

@@ -1,0 +1,140 @@
+"""Sending one message as near to once as SMTP allows: stored bytes, a mark before DATA, the answer and its effect together.
+
+After a crash: no mark, then nothing left this machine and the message is built again; a mark, then the outcome is in doubt and
+the Message-ID is looked up where mail arrives, before anything is sent a second time.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+from workflow.mail.archive import find_in_archive
+
+from workers.runtime import Runtime
+from workflow.database import reading, transaction
+from workflow.db import jobs
+from workflow.db.jobs import ClaimedJob
+from workflow.db.queries import deliveries
+from workflow.db.tables import Delivery
+from workflow.domain.roles import system
+from workflow.mail.encryption import encrypt_for, sign_only
+from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
+from workflow.mail.outcomes import Accepted, Failure, TransportError
+from workflow.services import delivery as services
+from workflow.services.delivery import Addressee, Built
+from workflow.times import utc_now, wall_now
+
+log = logging.getLogger("workers.mailing")
+
+MAILER = system("mail worker")
+SIGNED = "signed"
+"""The channel of a letter without a license: signed, not encrypted."""
+
+OnAccepted = Callable[[Session, Delivery, datetime], None]
+
+
+def in_clear(here: Runtime, job: ClaimedJob, to: Addressee, letter: Letter, kind: str) -> Built:
+    """A letter that holds no license, signed by the desk. Raises UnsafeHeader for an address no mail can have."""
+    headers = _headers(here, job, to)
+    mime = sign_only(letter, here.signer, headers=headers)
+    return Built(to=to, kind=kind, subject=letter.subject, message_id=headers.message_id, mime=mime)
+
+
+def encrypted(here: Runtime, job: ClaimedJob, to: Addressee, letter: Letter, kind: str) -> Built:
+    """A letter encrypted to the addressee's certificate. There is no way from here to plain mail."""
+    assert to.certificate is not None, "only an addressee with a certificate gets a license"
+    assert here.signer is not None, "the worker refuses to start deliveries without a mail signer"
+    headers = _headers(here, job, to)
+    mime = encrypt_for(letter, to.certificate, here.signer, headers=headers)
+    return Built(to=to, kind=kind, subject=letter.subject, message_id=headers.message_id, mime=mime)
+
+
+def send(here: Runtime, job: ClaimedJob, build: Callable[[], Built], on_accepted: OnAccepted | None = None) -> None:
+    """Sends the job's message and records the outcome; finishes, puts off or buries the job."""
+    with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
+    if stored is not None and stored.state == "sending" and not _settle_doubt(here, job, stored, on_accepted):
+        return
+    built = _as_stored(stored) if stored is not None and stored.state in ("sending", "in_doubt") else build()
+
+    def mark() -> None:
+        with transaction(here.engine) as session:
+            # The fence, and a whole lease for the answer: a slow server must not make two workers own the message.
+            jobs.extend(session, job, wall_now() + max(here.lease, timedelta(seconds=0)))
+            services.mark_sending(session, job, built, utc_now(), wall_now())
+
+    try:
+        accepted = here.transport.send(here.settings.mail_sender, built.to.address, built.mime, before_data=mark)
+    except TransportError as error:
+        _record_failure(here, job, built, error)
+        return
+    _record_accepted(here, job, accepted, None, on_accepted)
+
+
+def _settle_doubt(here: Runtime, job: ClaimedJob, stored: Delivery, on_accepted: OnAccepted | None) -> bool:
+    """Whether a marked message still has to be sent. Found where mail arrives: it is recorded. Nowhere to look: it waits."""
+    if here.settings.mail_archive is None:
+        reason = "The worker stopped while the mail server had the message. Retry sends the same bytes again."
+        with transaction(here.engine) as session:
+            services.record_in_doubt(session, MAILER, job, reason, utc_now())
+            jobs.bury(session, job, wall_now(), reason)
+        return False
+    since = (stored.data_started_at or wall_now()) - timedelta(minutes=1)
+    if find_in_archive(here.settings.mail_archive, stored.message_id, since):
+        _record_accepted(here, job, Accepted(250, "found in the mail archive"), "archive", on_accepted)
+        return False
+    log.info("message %s did not arrive, its bytes are sent again", stored.message_id)
+    return True
+
+
+def _record_accepted(
+    here: Runtime, job: ClaimedJob, accepted: Accepted, resolved_by: str | None, on_accepted: OnAccepted | None
+) -> None:
+    with transaction(here.engine) as session:
+        now = utc_now()
+        jobs.finish(session, job, wall_now())
+        delivery = services.record_accepted(
+            session, MAILER, job, code=accepted.code, reply=accepted.reply, resolved_by=resolved_by, now=now
+        )
+        if on_accepted is not None:
+            on_accepted(session, delivery, now)
+
+
+def _record_failure(here: Runtime, job: ClaimedJob, built: Built, error: TransportError) -> None:
+    with transaction(here.engine) as session:
+        now = utc_now()
+        match error.failure:
+            case Failure.OUTCOME_UNKNOWN:  # stays marked: the next attempt looks it up before it sends
+                jobs.put_off(session, job, wall_now(), f"no answer after the message was handed over: {error}")
+            case Failure.PERMANENT:
+                services.record_refused(session, MAILER, job, built, code=error.code, reply=error.reply, now=now)
+                jobs.bury(session, job, wall_now(), str(error))
+            case Failure.TEMPORARY | Failure.MAILBOX_FULL | Failure.CONFIGURATION:
+                services.note_not_sent(session, job, built, error.code, error.reply, now)
+                if not jobs.put_off(session, job, wall_now(), str(error)):
+                    services.record_refused(session, MAILER, job, built, code=error.code, reply=error.reply, now=now)
+
+
+def _headers(here: Runtime, job: ClaimedJob, to: Addressee) -> OuterHeaders:
+    sender = Mailbox(here.settings.mail_sender, here.desk.defaults.contact_name)
+    return OuterHeaders(
+        sender=sender,
+        recipient=Mailbox(to.address, to.name),
+        message_id=message_id_for(job.dedupe_key, sender.domain),
+        date=wall_now(),
+    )
+
+
+def _as_stored(stored: Delivery) -> Built:
+    assert stored.mime is not None, "a marked message has its bytes"
+    return Built(
+        to=Addressee(stored.name, stored.address, stored.channel, fingerprint=stored.fingerprint, recipient=stored.recipient),
+        kind=stored.kind,
+        subject=stored.subject,
+        message_id=stored.message_id,
+        mime=stored.mime,
+        application=stored.application,
+        issued=stored.license,
+        round=stored.round,
+    )

@@ -1,0 +1,126 @@
+"""The relay: hands the ids of due jobs to the broker. Run as `python -m workers.relay`.
+
+It marks and commits first and publishes then: a job published twice is harmless, one that was marked and not published comes
+back by itself. While the broker is away nothing is marked, and pages go on working.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from celery import Celery
+from kombu.exceptions import OperationalError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.app import general, queue_of
+from workflow.database import create_engine, transaction
+from workflow.db.jobs import take_due
+from workflow.db.outbox import CHANNEL
+from workflow.db.queries import housekeeping
+from workflow.settings import RelaySettings, load
+from workflow.times import wall_now
+
+log = logging.getLogger("workers.relay")
+
+BATCH = 500
+PAUSE_AFTER_FAILURE = 1.0
+HEARTBEAT_SECONDS = 10
+
+
+class Relay:
+    """Publishes due jobs until it is stopped. Several may run on PostgreSQL; on SQLite one is enough."""
+
+    def __init__(self, settings: RelaySettings, app: Celery) -> None:
+        self.settings = settings
+        self.engine: Engine = create_engine(settings.database_url, pool_size=2)
+        self.app = app
+        self.stopping = threading.Event()
+        self._doorbell = _Doorbell(settings.database_url) if settings.database_url.startswith("postgresql") else None
+        self._last_beat = wall_now() - timedelta(days=1)
+
+    def run(self) -> None:
+        """Publishes and waits, in turn. A broker or database that is away is waited for."""
+        connection = self.app.connection_for_write()
+        producer = None
+        while not self.stopping.is_set():
+            try:
+                if producer is None:
+                    connection.ensure_connection(max_retries=1, timeout=3)
+                    producer = connection.Producer()
+                published = self.publish_due(producer)
+                self._beat()
+            except (OperationalError, SQLAlchemyError, OSError, psycopg.Error, *connection.connection_errors) as error:
+                log.warning("cannot publish now: %s", error)
+                connection.close()
+                connection, producer = self.app.connection_for_write(), None
+                self.stopping.wait(PAUSE_AFTER_FAILURE)
+                continue
+            if published < BATCH:
+                self._wait()
+
+    def publish_due(self, producer: Any) -> int:
+        """One round: marks due jobs, commits, publishes. Returns how many."""
+        with transaction(self.engine) as session:
+            due: Sequence[tuple[UUID, str]] = take_due(
+                session, wall_now(), timedelta(seconds=self.settings.lease_seconds), BATCH
+            )
+        for job_id, kind in due:
+            self.app.send_task(
+                kind, args=[str(job_id)], queue=queue_of(kind), producer=producer, ignore_result=True, retry=False
+            )
+        return len(due)
+
+    def stop(self, *_: object) -> None:
+        """Ends after the round that runs."""
+        self.stopping.set()
+
+    def _wait(self) -> None:
+        if self._doorbell is None:
+            self.stopping.wait(self.settings.relay_poll_seconds)
+        else:
+            self._doorbell.wait(self.stopping)
+
+    def _beat(self) -> None:
+        if wall_now() - self._last_beat >= timedelta(seconds=HEARTBEAT_SECONDS):
+            self._last_beat = wall_now()
+            with transaction(self.engine) as session:
+                housekeeping.beat(session, "relay", "publishing", wall_now())
+
+
+class _Doorbell:
+    """PostgreSQL's LISTEN: rings when a transaction that owes jobs commits; a second of silence is looked after anyway."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def wait(self, stopping: threading.Event, seconds: float = 1.0) -> None:
+        """Returns at the next ring, after `seconds`, or at once when the relay stops."""
+        if stopping.is_set():
+            return
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._url, autocommit=True)
+            self._connection.execute(f"LISTEN {CHANNEL}")
+            return  # what was committed before the LISTEN rang for nobody
+        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+
+def main() -> None:
+    """Runs one relay with the settings of the environment until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    relay = Relay(load(RelaySettings), general)
+    signal.signal(signal.SIGTERM, relay.stop)
+    signal.signal(signal.SIGINT, relay.stop)
+    relay.run()
+    relay.engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

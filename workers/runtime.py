@@ -1,0 +1,57 @@
+"""What a worker process holds: its settings, its database, its way out for mail. Made on first use, after the fork."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from sqlalchemy import Engine
+
+from workflow.database import create_engine
+from workflow.mail.encryption import MailSigner
+from workflow.mail.transport import MailTransport
+from workflow.services.desk import Desk, desk_from
+from workflow.settings import WorkerSettings, load
+from workflow.times import wall_now
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One general worker process."""
+
+    settings: WorkerSettings
+    engine: Engine
+    desk: Desk
+    transport: MailTransport
+    signer: MailSigner | None
+    owner: str
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claimed job is this worker's."""
+        return timedelta(seconds=self.settings.lease_seconds)
+
+
+@cache
+def runtime() -> Runtime:
+    """This process's runtime; the settings come from the environment."""
+    settings = load(WorkerSettings)
+    signer = None
+    if settings.mail_signer_certificate is not None and settings.mail_signer_key is not None:
+        signer = MailSigner.load(
+            settings.mail_signer_certificate, settings.mail_signer_key, address=settings.mail_sender, at=wall_now()
+        )
+    return Runtime(
+        settings=settings,
+        engine=create_engine(settings.database_url, pool_size=2),
+        desk=desk_from(settings),
+        transport=MailTransport(settings),
+        signer=signer,
+        owner=owner_name("general"),
+    )
+
+
+def owner_name(kind: str) -> str:
+    """The fence that this process's claims carry: host, process and start, so that no later process has the same one."""
+    return f"{kind}@{socket.gethostname()[:30]}:{os.getpid()}:{datetime.now(UTC):%H%M%S%f}"

@@ -1,0 +1,124 @@
+"""The signing worker: the only process that opens license issuer keys. It trusts no status and verifies its own output."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+
+from workers.app import signing
+from workers.claims import perform
+from workers.runtime import owner_name
+from workflow.database import create_engine, transaction
+from workflow.db import jobs
+from workflow.db.jobs import ClaimedJob
+from workflow.db.queries import applications
+from workflow.domain.application import IllegalMove, Status
+from workflow.domain.roles import system
+from workflow.errors import Conflict, Misconfigured
+from workflow.license_file import LicenseRefused, Signer, TrustChain, TrustRoot, sign_license, verify_license
+from workflow.services import issuing
+from workflow.services.desk import Desk, desk_from
+from workflow.settings import Mode, SigningSettings, load
+from workflow.signing_keys import open_signer
+from workflow.times import utc_now, wall_now
+
+SIGNER = system("signing worker")
+
+
+class KeyMissing(Misconfigured):
+    """No issuer key is set for an environment."""
+
+    code = "signing.key_missing"
+
+
+class SigningRoom:
+    """What the signing process holds: the keys, the public trust root, the database, its own policy."""
+
+    def __init__(self, settings: SigningSettings) -> None:
+        self.settings = settings
+        self.engine: Engine = create_engine(settings.database_url, pool_size=2)
+        self.desk: Desk = desk_from(settings)
+        self.trust: TrustRoot = read_trust(settings.trust_dir)
+        self.owner = owner_name("signing")
+        self._uris = dict(entry.strip().split("=", 1) for entry in settings.issuer_keys.split(",") if entry.strip())
+        self._signers: dict[str, Signer] = {}
+
+    def signer(self, environment: str) -> Signer:
+        """The issuer key of an environment, opened once. Raises KeyMissing or KeyRefused."""
+        if environment not in self._signers:
+            uri = self._uris.get(environment)
+            if uri is None or self.settings.issuer_key_secret is None:
+                raise KeyMissing(f"Name the issuer key of {environment} in LICDESK_ISSUER_KEYS, and the secret that opens it.")
+            secret = self.settings.issuer_key_secret.get_secret_value().encode()
+            plain_allowed = environment == "DEV" and self.settings.mode is Mode.DEMO
+            self._signers[environment] = open_signer(uri, secret, plain_allowed=plain_allowed)
+        return self._signers[environment]
+
+
+def read_trust(directory: Path) -> TrustRoot:
+    """The newest root of the chain in a directory that starts with the pinned one (`pin.txt`)."""
+    pin = (directory / "pin.txt").read_text(encoding="ascii").strip()
+    return TrustChain.read(directory, pin).current
+
+
+@cache
+def room() -> SigningRoom:
+    """This process's signing room; the settings come from the environment."""
+    return SigningRoom(load(SigningSettings))
+
+
+@signing.task(name="license.sign")  # type: ignore[untyped-decorator]  # Celery has no types
+def sign_license_job(job_id: str) -> None:
+    """Signs what was approved under the job's application, once."""
+    here = room()
+    perform(
+        job_id,
+        lambda job: sign(here, job),
+        engine=here.engine,
+        owner=here.owner,
+        lease=timedelta(seconds=here.settings.lease_seconds),
+        max_attempts=here.settings.max_attempts,
+    )
+
+
+def sign(here: SigningRoom, job: ClaimedJob) -> None:
+    """One transaction: claims from what was approved, signature, verification of the own output, the stored file, the move
+    to issued, the deliveries owed, the job done. What is refused is kept as the job's end, with the reason on the page.
+    """
+    assert job.ref is not None, "a signing job names its application"
+    try:
+        with transaction(here.engine) as session:
+            now = utc_now()
+            application = applications.get_application_by_id(session, job.ref)
+            claims = issuing.claims_to_sign(session, here.desk, application, now)
+            raw = sign_license(claims, [here.signer(claims.environment.value)])
+            verified = verify_license(raw, here.trust, None, now)
+            issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
+            jobs.finish(session, job, wall_now())
+    except IntegrityError as error:
+        # Another worker took this version number in the same instant. The next attempt takes the next one.
+        with transaction(here.engine) as session:
+            jobs.put_off(session, job, wall_now(), f"the version number was taken meanwhile: {error.orig}")
+    except IllegalMove as error:
+        _let_go(here, job, error)
+    except (Conflict, Misconfigured, LicenseRefused) as error:
+        _give_up(here, job, str(error))
+
+
+def _let_go(here: SigningRoom, job: ClaimedJob, error: IllegalMove) -> None:
+    """The application was withdrawn or taken back after it was approved: nothing to sign, and nobody's fault."""
+    if error.status in (Status.WITHDRAWN, Status.CHANGES_REQUESTED, Status.SUBMITTED, Status.REJECTED):
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), f"not signed: the application is {error.status.value}")
+    else:
+        _give_up(here, job, str(error))
+
+
+def _give_up(here: SigningRoom, job: ClaimedJob, reason: str) -> None:
+    assert job.ref is not None
+    with transaction(here.engine) as session:
+        application = applications.get_application_by_id(session, job.ref)
+        jobs.bury(session, job, wall_now(), reason)
+        issuing.record_signing_failed(session, SIGNER, application, reason, utc_now())
