@@ -40,14 +40,14 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "vectors"
 WITH_B = replace(
     ROOT_CONTENT,
     version=2,
-    keys=ROOT_CONTENT.keys | keys_by_id(trusted("issuer-b")),
-    issuers=ROOT_CONTENT.issuers | {Environment.PROD: role(1, "issuer-prod", "issuer-prod-spare", "issuer-b")},
+    keys={**ROOT_CONTENT.keys, **keys_by_id(trusted("issuer-b"))},
+    issuers={**ROOT_CONTENT.issuers, Environment.PROD: role(1, "issuer-prod", "issuer-prod-spare", "issuer-b")},
 )
 WITHOUT_A = replace(
     WITH_B,
     version=3,
     keys={keyid: key for keyid, key in WITH_B.keys.items() if key.label != "issuer-prod"},
-    issuers=WITH_B.issuers | {Environment.PROD: role(1, "issuer-prod-spare", "issuer-b")},
+    issuers={**WITH_B.issuers, Environment.PROD: role(1, "issuer-prod-spare", "issuer-b")},
 )
 ROOT_2 = signed_root(WITH_B)
 ROOT_3 = signed_root(WITHOUT_A)
