@@ -10,7 +10,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Engine
 from sqlmodel import Session, col, delete, select
 
-from workflow.console.identity import digest
+from workflow.console.identity import AlreadyInitialized, digest
 from workflow.console.store import Administrator, SignInFailure, SignInSession
 from workflow.database import transaction
 from workflow.errors import Invalid, NotFound, Problem, TooMany, Unauthenticated
@@ -101,6 +101,17 @@ def ensure_account(
         )
     )
     return True
+
+
+def ensure_first_administrator(session: Session, address: str, password: str, now: datetime) -> bool:
+    """The account that `console init` names. True if it was added. Raises AlreadyInitialized when others came first."""
+    known = session.exec(select(Administrator.address).order_by(col(Administrator.id))).all()
+    if known and address.strip().lower() not in known:
+        raise AlreadyInitialized(
+            f"The administrator of this console is {known[0]}, not {address}. Nothing was changed. "
+            "Add others with `licdesk console administrator`."
+        )
+    return ensure_account(session, address, password, ConsoleRole.ADMINISTRATOR, now)
 
 
 def set_password(session: Session, address: str, password: str) -> None:

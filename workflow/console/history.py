@@ -1,12 +1,11 @@
-"""The history that an auditor reads: installed and refused files in one line of time, page by page or as CSV."""
+"""The history that an auditor reads: installed and refused files in one line of time, page by page or as a table."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, or_, select, true
 
 from workflow.console.current import rfc3339
 from workflow.console.store import InstalledLicense, RefusedUpload
@@ -27,11 +26,15 @@ class NoSuchEntry(NotFound):
     code = "console.no_installed_license"
 
 
+Key = tuple[datetime, str]
+"""Place in the list: the time and, within one instant, the reference of the upload."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of the history. Of a refused file only who, when and why; `claims` is none then."""
 
-    at: datetime
+    key: Key
     installed: InstalledLicense | None = None
     claims: LicenseClaims | None = None
     refused: RefusedUpload | None = None
@@ -39,23 +42,26 @@ class Entry:
 
 @dataclass(frozen=True)
 class Page:
-    """Entries, newest first, and the instant to go on from when there are older ones."""
+    """Entries, newest first, and the key to go on from when there are older ones."""
 
     entries: tuple[Entry, ...]
-    older_than: datetime | None
+    older_than: Key | None
 
 
-def page(session: Session, before: datetime | None = None, size: int = PAGE_SIZE) -> Page:
-    """The newest entries before an instant."""
-    installed = select(InstalledLicense).order_by(col(InstalledLicense.created_at).desc()).limit(size + 1)
-    refused = select(RefusedUpload).order_by(col(RefusedUpload.created_at).desc()).limit(size + 1)
-    if before is not None:
-        installed = installed.where(col(InstalledLicense.created_at) < before)
-        refused = refused.where(col(RefusedUpload.created_at) < before)
-    entries = [_installed_entry(row) for row in session.exec(installed)]
-    entries += [Entry(row.created_at, refused=row) for row in session.exec(refused)]
-    entries.sort(key=lambda each: each.at, reverse=True)
-    return Page(tuple(entries[:size]), entries[size - 1].at if len(entries) > size else None)
+def page(session: Session, before: Key | None = None, size: int = PAGE_SIZE) -> Page:
+    """The newest entries before a key."""
+    installed = select(InstalledLicense).where(_is_before(InstalledLicense.created_at, InstalledLicense.reference, before))
+    refused = select(RefusedUpload).where(_is_before(RefusedUpload.created_at, RefusedUpload.id, before))
+    newest_installed = installed.order_by(
+        col(InstalledLicense.created_at).desc(), col(InstalledLicense.reference).desc()
+    ).limit(size + 1)
+    newest_refused = refused.order_by(col(RefusedUpload.created_at).desc(), col(RefusedUpload.id).desc()).limit(size + 1)
+    entries = [
+        Entry((row.created_at, row.reference), installed=row, claims=claims_of(row)) for row in session.exec(newest_installed)
+    ]
+    entries += [Entry((row.created_at, row.id), refused=row) for row in session.exec(newest_refused)]
+    entries.sort(key=lambda each: each.key, reverse=True)
+    return Page(tuple(entries[:size]), entries[size - 1].key if len(entries) > size else None)
 
 
 def get_installed(session: Session, installed_id: int) -> InstalledLicense:
@@ -66,14 +72,12 @@ def get_installed(session: Session, installed_id: int) -> InstalledLicense:
     return found
 
 
-def as_csv(session: Session) -> Iterator[str]:
-    """The whole history, newest first, line by line."""
-    yield _line(CSV_COLUMNS)
-    before: datetime | None = None
+def rows(session: Session) -> Iterator[tuple[str, ...]]:
+    """The whole history as table rows under `CSV_COLUMNS`, newest first."""
+    before: Key | None = None
     while True:
         part = page(session, before, size=200)
-        for entry in part.entries:
-            yield _line(_fields(entry))
+        yield from (_fields(entry) for entry in part.entries)
         if part.older_than is None:
             return
         before = part.older_than
@@ -84,8 +88,11 @@ def claims_of(row: InstalledLicense) -> LicenseClaims:
     return decode_claims(container.decode(row.raw).payload)
 
 
-def _installed_entry(row: InstalledLicense) -> Entry:
-    return Entry(row.created_at, installed=row, claims=claims_of(row))
+def _is_before(at: datetime, reference: str, key: Key | None) -> ColumnElement[bool]:
+    """The keyset condition on two columns (SQLModel types a column as what it holds)."""
+    if key is None:
+        return true()
+    return or_(col(at) < key[0], and_(col(at) == key[0], col(reference) < key[1]))
 
 
 def _fields(entry: Entry) -> tuple[str, ...]:
@@ -107,14 +114,3 @@ def _fields(entry: Entry) -> tuple[str, ...]:
 
 def _amount(most: int | None) -> str:
     return "unlimited" if most is None else str(most)
-
-
-def _line(fields: tuple[str, ...]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerow([_inert(each) for each in fields])
-    return written.getvalue()
-
-
-def _inert(field: str) -> str:
-    """A file name must not become a formula when the table is opened in a spreadsheet."""
-    return f"'{field}" if field.startswith(("=", "+", "-", "@", "\t")) else field

@@ -5,6 +5,7 @@ Tenant, environment and the pin of the first trust root live in a read-only file
 
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from workflow.settings import ConsoleSettings, Mode
 
 IDENTITY_FILE = "identity.json"
 KEY_FILE = "installation-key.pem"
+API_TOKEN_FILE = "api-token"  # noqa: S105  (the name of a file)
 PUBLISHED = "published"
 
 
@@ -141,6 +143,8 @@ def initialize(directory: Path, setup: Setup, mode: Mode, now: datetime) -> Cons
         _write_once(directory / IDENTITY_FILE, json.dumps(asdict(identity), indent=1).encode() + b"\n", 0o444)
     if not (directory / KEY_FILE).exists():
         _write_once(directory / KEY_FILE, _new_key(), 0o600)
+    if not (directory / API_TOKEN_FILE).exists():
+        _write_once(directory / API_TOKEN_FILE, secrets.token_urlsafe(32).encode() + b"\n", 0o600)
     console = Console(directory, store.open_database(directory), identity)
     with transaction(console.engine) as session:
         row = session.get(store.Installation, 1)

@@ -1,0 +1,55 @@
+"""What the console's process looks after by itself: the clock floor, a scheduled license whose day has come, the published
+directory, and the receipts that wait."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import httpx
+
+from workflow.console import accounts, clock, current, install, publishing, receipts
+from workflow.console.identity import Console
+from workflow.console.store import Standing
+from workflow.database import reading, transaction
+from workflow.times import utc_now, wall_now
+
+LOOK_EVERY = 0.5
+"""seconds; a new generation reaches every process within one"""
+WRITE_EVERY = timedelta(minutes=1)
+
+
+@dataclass
+class Rounds:
+    """One process's rounds. Several processes may make them side by side; the database decides who does what."""
+
+    console: Console
+    desk_url: str | None
+    _written: datetime | None = field(default=None, init=False)
+
+    def look_after(self) -> None:
+        """One quick round: no network, and no writing unless something is due."""
+        now, wall = utc_now(), wall_now()
+        if self._floor_is_due(wall) or self._next_is_due(now):
+            with transaction(self.console.engine) as session:
+                trust = self.console.trust(session)
+                clock.observe(session, clock.read(session, trust, self.console.identity.environment, now), wall)
+                install.take_over(session, self.console, now, wall)
+                accounts.forget_old(session, wall)
+            self._written = wall
+        publishing.publish(self.console)
+
+    def send_receipts(self, client: httpx.Client) -> int:
+        """One round over the network: posts what is due, if there is a desk to post to."""
+        if self.desk_url is None:
+            return 0
+        return receipts.send_waiting(self.console, self.desk_url, client, wall_now(), utc_now())
+
+    def _floor_is_due(self, wall: datetime) -> bool:
+        return self._written is None or not timedelta() <= wall - self._written < WRITE_EVERY
+
+    def _next_is_due(self, now: datetime) -> bool:
+        with reading(self.console.engine) as session:
+            row = current.row_with(session, Standing.SCHEDULED)
+            if row is None:
+                return False
+            trust = self.console.trust(session)
+            return row.valid_from <= clock.read(session, trust, self.console.identity.environment, now).now

@@ -1,0 +1,1 @@
+"""License Management as a web application of its own. Imports nothing of the desk."""

@@ -1,0 +1,95 @@
+"""The console's web application: one factory that puts settings, pages and API together, and starts its rounds."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from workflow.console import changes
+from workflow.console.identity import API_TOKEN_FILE, Console, digest, open_console
+from workflow.console.rounds import LOOK_EVERY, Rounds
+from workflow.console.store import installation_of
+from workflow.database import reading
+from workflow.license_file import last_usable_day
+from workflow.settings import ConsoleSettings, load
+from workflow.web.console import shown
+from workflow.web.console.access import House, LocalAccounts, page_context
+from workflow.web.console.pages import ROUTERS
+from workflow.web.console.upload_form import DRAINED
+from workflow.web.shared.cookies import Cookies
+from workflow.web.shared.site import Site
+
+SEND_EVERY = 1.0
+"""seconds between looks into the outbox; how often one receipt is tried is the outbox's business"""
+
+log = logging.getLogger("licdesk.console")
+
+
+def create_app(settings: ConsoleSettings | None = None) -> FastAPI:
+    """The application for these settings, or for those of the environment (`uvicorn --factory`).
+
+    Brings the database up to date. Raises NotInitialized, DemoRootRefused and the like, which stop the start.
+    """
+    given = settings if settings is not None else load(ConsoleSettings)
+    console = open_console(given)
+    house = _house(console, given)
+    site = Site(
+        public_url=given.console_public_url,
+        cookies=Cookies("console", secure=given.secure_cookies),
+        layout="partials/console/base.html",
+        context=page_context,
+        allowed_hosts=given.allowed_hosts,
+        api_prefix="/console/api/",
+        sign_in="/console/sign-in",
+        body_limits={"/console/license/uploads": DRAINED},
+    )
+    site.pages.environment.filters.update(title_of=changes.title, last_day=last_usable_day, day_in=shown.day_in)
+    app = FastAPI(title="License Management", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_living(house))
+    app.state.house = house
+    site.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _house(console: Console, settings: ConsoleSettings) -> House:
+    with reading(console.engine) as session:
+        row = installation_of(session)
+    return House(
+        console=console,
+        settings=settings,
+        people=LocalAccounts(console),
+        company=row.company,
+        zone=row.time_zone,
+        desk_url=settings.desk_url or row.desk_url,
+        api_token_sha256=digest((console.directory / API_TOKEN_FILE).read_bytes().strip()),
+    )
+
+
+def _living(house: House) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        rounds = Rounds(house.console, house.desk_url)
+        with httpx.Client() as client:
+            tasks = [
+                asyncio.create_task(_repeat(rounds.look_after, LOOK_EVERY)),
+                asyncio.create_task(_repeat(lambda: rounds.send_receipts(client), SEND_EVERY)),
+            ]
+            yield
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return lifespan
+
+
+async def _repeat(work: Callable[[], object], pause: float) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(work)
+        except Exception:  # the edge of a background task: logged, and tried again with the next round
+            log.exception("A round of the console failed.")
+        await asyncio.sleep(pause)

@@ -1,0 +1,116 @@
+"""License Management: the license in force, the next one, the upload, the history. Never closed by the license's state."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow.console import current, history, receipts
+from workflow.console.current import Held, Situation
+from workflow.console.store import InstalledLicense, OutgoingReceipt, RefusedUpload
+from workflow.database import reading
+from workflow.errors import Invalid
+from workflow.times import utc_now
+from workflow.web.console import shown
+from workflow.web.console.access import Administrator, House, Inside
+from workflow.web.shared.paging import CursorUnusable, address, cursor_for, key_from
+from workflow.web.shared.site import site_of
+
+PATH = "/console/license"
+NEWS_FOR = timedelta(minutes=10)
+"""how long "Version 3 is active" stays news when the page is loaded again"""
+
+router = APIRouter()
+
+
+@router.get(PATH)
+def show(
+    request: Request,
+    house: Inside,
+    me: Administrator,
+    done: Annotated[int | None, Query()] = None,
+    same: Annotated[int | None, Query()] = None,
+    before: Annotated[str, Query()] = "",
+) -> Response:
+    """The page; `done` and `same` name a license that was just activated, or uploaded again."""
+    return license_page(request, house, done=done, same=same, before=before)
+
+
+def license_page(
+    request: Request,
+    house: House,
+    *,
+    status: int = 200,
+    done: int | None = None,
+    same: int | None = None,
+    before: str = "",
+    refused: RefusedUpload | None = None,
+    problem: Invalid | None = None,
+) -> Response:
+    """License Management with what just happened: an activation, a refused upload, or a problem with the form."""
+    with reading(house.console.engine) as session:
+        situation = current.look(session, house.console, utc_now())
+        listed = history.page(session, _key(before))
+        return site_of(request).pages.page(
+            request,
+            "pages/console/license.html",
+            status=status,
+            situation=situation,
+            current=_card(session, situation.current, situation),
+            next=_card(session, situation.next, situation),
+            done=_recent(session, done, situation.now),
+            same=session.get(InstalledLicense, same) if same is not None else None,
+            refused=refused,
+            refused_checks=shown.checks_of(refused.checks) if refused else (),
+            problem=problem,
+            history=listed.entries,
+            first_page=PATH if before else None,
+            next_page=_older(listed.older_than),
+            desk_url=house.desk_url,
+        )
+
+
+def _card(session: Session, held: Held | None, situation: Situation) -> dict[str, object] | None:
+    if held is None:
+        return None
+    return {
+        "row": held.row,
+        "claims": held.claims,
+        "refusal": held.refusal,
+        "state": held.state(situation.now),
+        "validity": shown.validity_of(held.claims, situation.now) if held.claims else None,
+        "key": shown.signing_key(held, situation),
+        "receipts": _receipts(session, held.row),
+    }
+
+
+def _receipts(session: Session, row: InstalledLicense) -> tuple[OutgoingReceipt, ...]:
+    return tuple(receipts.of_license(session, row.id)) if row.id is not None else ()
+
+
+def _recent(session: Session, installed_id: int | None, now: datetime) -> InstalledLicense | None:
+    row = session.get(InstalledLicense, installed_id) if installed_id is not None else None
+    return row if row is not None and now - row.created_at < NEWS_FOR else None
+
+
+def _key(cursor: str) -> history.Key | None:
+    if not cursor:
+        return None
+    when, reference = key_from(cursor, (str, str))
+    try:
+        at = datetime.fromisoformat(str(when))
+    except ValueError:
+        raise CursorUnusable from None
+    if at.tzinfo is None:
+        raise CursorUnusable
+    return at, str(reference)
+
+
+def _older(than: history.Key | None) -> str | None:
+    if than is None:
+        return None
+    at, reference = than
+    return f"{address(PATH, {'before': cursor_for((at.isoformat(), reference))})}#history"

@@ -1,0 +1,143 @@
+"""An upload from the file to the decision: taken in, shown check by check, previewed, activated or scheduled."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workflow.console import changes, current, install, publishing, uploads
+from workflow.console.accounts import Person
+from workflow.console.store import StagedUpload
+from workflow.database import reading, transaction
+from workflow.license_file import LicenseRefused, State
+from workflow.times import utc_now, wall_now
+from workflow.web.console import shown
+from workflow.web.console.access import Administrator, House, Inside
+from workflow.web.console.pages.license_page import PATH, license_page
+from workflow.web.console.upload_form import Sent, UploadUnusable, sent_license
+from workflow.web.shared import flash
+from workflow.web.shared.flash import FlashKind
+from workflow.web.shared.forms import Posted
+from workflow.web.shared.site import site_of
+
+UPLOADS = f"{PATH}/uploads"
+
+router = APIRouter()
+UploadId = Annotated[str, Path(max_length=60)]
+
+
+@router.post(UPLOADS)
+async def upload(request: Request, house: Inside, me: Administrator) -> Response:
+    """Takes a file in and leads to its result. The person is known before the body is read."""
+    try:
+        sent = await sent_license(request)
+    except UploadUnusable as problem:
+        return await run_in_threadpool(license_page, request, house, status=422, problem=problem)
+    return await run_in_threadpool(_take_in, house, me, sent)
+
+
+@router.get(f"{UPLOADS}/{{upload_id}}")
+def show(request: Request, house: Inside, me: Administrator, upload_id: UploadId) -> Response:
+    """The preview of a file that passed, or why a file was refused."""
+    with reading(house.console.engine) as session:
+        staged = uploads.find_staged(session, upload_id, me.address)
+        refused = None if staged else uploads.get_refused(session, upload_id)
+    if staged is None:
+        return license_page(request, house, refused=refused)
+    if staged.installed_id is not None:
+        return RedirectResponse(f"{PATH}?done={staged.installed_id}", status_code=303)
+    if staged.until <= wall_now():
+        return _back_to_start(request, "This upload ran out after 30 minutes. Upload the file again.")
+    return _preview(request, house, staged)
+
+
+@router.post(f"{UPLOADS}/{{upload_id}}/activate")
+def activate(request: Request, house: Inside, me: Administrator, upload_id: UploadId, form: Posted) -> Response:
+    """Activates or schedules, then goes back to License Management. A second click finds the work done."""
+    try:
+        with transaction(house.console.engine) as session:
+            row = install.activate(
+                session,
+                house.console,
+                upload_id,
+                me.address,
+                seen_generation=form.integer("generation") or 0,
+                acknowledged=form.checked("acknowledged"),
+                now=utc_now(),
+                wall=wall_now(),
+            )
+    except install.AlreadyUsed as done:
+        return RedirectResponse(f"{PATH}?done={done.installed_id}", status_code=303)
+    except install.UploadRanOut as late:
+        return _back_to_start(request, str(late))
+    except install.NotAcknowledged as missing:
+        return _preview_again(request, house, me, upload_id, 422, problem=str(missing))
+    except install.SomeoneWasQuicker as conflict:
+        return _preview_again(request, house, me, upload_id, 409, conflict=str(conflict))
+    publishing.publish(house.console)
+    return RedirectResponse(f"{PATH}?done={row.id}", status_code=303)
+
+
+def _take_in(house: House, me: Person, sent: Sent) -> Response:
+    now, wall = utc_now(), wall_now()
+    with transaction(house.console.engine) as session:
+        if sent.is_too_large:
+            outcome: uploads.Outcome = uploads.refuse_too_large(session, sent.name, sent.size, me.address, now)
+        else:
+            outcome = uploads.take_in(session, house.console, sent.content, sent.name, me.address, now, wall)
+    if isinstance(outcome, uploads.AlreadyInstalled):
+        return RedirectResponse(f"{PATH}?same={outcome.row.id}", status_code=303)
+    anchor = "" if isinstance(outcome, StagedUpload) else "#upload-result"
+    return RedirectResponse(f"{UPLOADS}/{outcome.id}{anchor}", status_code=303)
+
+
+def _preview_again(
+    request: Request, house: House, me: Person, upload_id: str, status: int, *, problem: str = "", conflict: str = ""
+) -> Response:
+    with reading(house.console.engine) as session:
+        staged = uploads.find_staged(session, upload_id, me.address)
+    if staged is None:
+        raise uploads.NoSuchUpload("This upload is not here any more. Upload the file again.")
+    return _preview(request, house, staged, status=status, problem=problem, conflict=conflict)
+
+
+def _preview(
+    request: Request, house: House, staged: StagedUpload, *, status: int = 200, problem: str = "", conflict: str = ""
+) -> Response:
+    with reading(house.console.engine) as session:
+        situation = current.look(session, house.console, utc_now())
+        try:
+            verified = uploads.verify_new(session, house.console, situation, staged.raw)
+        except LicenseRefused as refused:
+            return _back_to_start(request, f"{staged.file_name} can no longer be used. {refused}")
+    if verified.already_installed:
+        return _back_to_start(request, "This very license was installed meanwhile. There is nothing left to do.")
+    compared = install.preview(situation, verified)
+    checked = tuple(each for each in shown.checks_of(staged.checks))
+    return site_of(request).pages.page(
+        request,
+        "pages/console/preview.html",
+        status=status,
+        staged=staged,
+        situation=situation,
+        claims=verified.claims,
+        validity=shown.validity_of(verified.claims, situation.now),
+        later=verified.state is State.SCHEDULED,
+        in_grace=verified.state is State.GRACE,
+        changes=compared,
+        losses=changes.losses(compared),
+        gap_days=changes.gap_days(situation.claims, verified.claims),
+        checks=checked,
+        passed=sum(each.kind == "pass" for each in checked),
+        notes=tuple(each for each in checked if each.kind == "note"),
+        problem=problem,
+        conflict=conflict,
+    )
+
+
+def _back_to_start(request: Request, text: str) -> Response:
+    answer = RedirectResponse(PATH, status_code=303)
+    flash.leave(answer, site_of(request).cookies, text, FlashKind.WARN)
+    return answer

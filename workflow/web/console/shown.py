@@ -1,0 +1,95 @@
+"""What the pages show of a license: days, levels, checks. Values only; the words are in the templates."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from workflow.console.current import Held, Situation
+from workflow.console.gate import EXPIRING
+from workflow.license_file import LicenseClaims, Result, last_usable_day
+from workflow.templating import day
+
+LAST_WEEK = 7
+CHECK_KINDS: Mapping[str, str] = MappingProxyType(
+    {Result.PASSED: "pass", Result.FAILED: "fail", Result.NOT_CHECKED: "skip", Result.NOTE: "note"}
+)
+"""the names the check list has in the stylesheet"""
+
+
+@dataclass(frozen=True)
+class Validity:
+    """A license's days in its own time zone. `left` counts from today to the last usable day, `elapsed` is percent."""
+
+    first: date
+    last: date
+    total: int
+    left: int
+    grace_left: int
+    starts_in: int
+    elapsed: int
+    level: str
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """The key of a signature, as the trust root lists it."""
+
+    label: str
+    keyid: str
+    algorithm: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One line of the list of checks."""
+
+    kind: str
+    name: str
+    title: str
+    detail: str
+
+
+def validity_of(claims: LicenseClaims, now: datetime) -> Validity:
+    """The days of a license as of an instant."""
+    zone = _zone(claims.time_zone)
+    first, last, today = claims.valid_from.astimezone(zone).date(), last_usable_day(claims), now.astimezone(zone).date()
+    span = (claims.valid_until - claims.valid_from).total_seconds()
+    gone = (now - claims.valid_from).total_seconds()
+    left = (last - today).days
+    return Validity(
+        first=first,
+        last=last,
+        total=(last - first).days + 1,
+        left=left,
+        grace_left=max(0, -((now - claims.grace_until).days + 1)),
+        starts_in=(first - today).days,
+        elapsed=min(100, max(0, round(gone * 100 / span))),
+        level="bad" if left <= LAST_WEEK else "warn" if claims.valid_until - now <= EXPIRING else "ok",
+    )
+
+
+def signing_key(held: Held, situation: Situation) -> SigningKey | None:
+    """The trusted key that signed; None when the trust root lists it no more."""
+    for keyid in held.row.keyids:
+        if (key := situation.trust.keys.get(keyid)) is not None:
+            return SigningKey(key.label, keyid, key.alg)
+    return None
+
+
+def checks_of(stored: Iterable[Mapping[str, str]]) -> tuple[Checked, ...]:
+    """The checks of an upload as they were stored."""
+    return tuple(Checked(CHECK_KINDS[each["result"]], each["name"], each["title"], each["detail"]) for each in stored)
+
+
+def day_in(value: datetime, zone: str) -> str:
+    """6 Dec 2026: the day an instant falls on in a zone."""
+    return day(value.astimezone(_zone(zone)).date())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
