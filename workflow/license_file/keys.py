@@ -27,7 +27,7 @@ class Algorithm(StrEnum):
 
 
 _P: Final = 2**255 - 19
-_ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 #: The y coordinates of the eight Ed25519 points of small order. With such a "key" one constant signature fits any
 #: message; OpenSSL loads them without complaint.
 SMALL_ORDER_Y: Final = frozenset({0, 1, _P - 1, _ORDER_8, _P - _ORDER_8})
