@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from workflow.errors import Invalid
 
@@ -49,8 +49,10 @@ class Mailbox:
     @classmethod
     def parse(cls, text: str) -> "Mailbox":
         """Reads `name@example.com` or `License Desk <name@example.com>`. Raises UnsafeHeader."""
-        name, address = parseaddr(text, strict=True)
-        return cls(address, name)
+        name, opening, rest = text.strip().rpartition("<")
+        if not opening:
+            return cls(rest)
+        return cls(rest.removesuffix(">").strip(), name.strip().strip('"'))
 
     @property
     def domain(self) -> str:

@@ -101,7 +101,7 @@ def _largest_seal(content: ApplicationContent) -> Seal:
     return Seal(
         version=MAX_COUNT,
         supersedes=Supersedes(MAX_COUNT - 1, digest),
-        issuer=Issuer("#" * 80, "0" * 36, digest, MAX_COUNT, digest),
+        issuer=Issuer("#" * 80, "0" * 36, digest, 1_000, digest),
         issued_at=content.terms.valid_from,
         activation_code="0" * 32,
     )
