@@ -1,0 +1,183 @@
+"""What a crash around DATA leads to: nothing lost, nothing sent twice, and an honest word where nobody can tell."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from tests.workers.conftest import Company
+from workers import mailing
+from workflow.database import transaction
+from workflow.db import jobs
+from workflow.db.tables import Delivery, JobRow
+from workflow.domain.events import Job
+from workflow.mail.messages import Mailbox
+from workflow.mail.outcomes import Accepted, TransportError
+from workflow.times import wall_now
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing after it runs, not even the handlers of `perform`."""
+
+
+def issued(company: Company) -> str:
+    number = company.apply()
+    company.approve(number)
+    company.run(Job.SIGN)
+    return number
+
+
+def the_delivery(company: Company) -> Delivery:
+    with transaction(company.engine) as session:
+        return session.exec(select(Delivery).where(Delivery.kind == "license_delivery")).one()
+
+
+def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: bool) -> None:
+    """Dies inside the sending: after the mark, and after the server has the message or before."""
+    real = company.here.transport.send
+
+    def send(sender: str, recipient: str, message: bytes, *, before_data: object) -> Accepted:
+        if arrived:
+            real(sender, recipient, message, before_data=before_data)  # type: ignore[arg-type]
+        else:
+            Mailbox(recipient)
+            before_data()  # type: ignore[operator]
+        raise Killed
+
+    monkeypatch.setattr(company.here.transport, "send", send)
+    with pytest.raises(Killed):
+        company.run(Job.DELIVER)
+    monkeypatch.undo()
+    with transaction(company.engine) as session:  # its lease runs out
+        for row in session.exec(select(JobRow).where(JobRow.state == "running")):
+            row.lease_until = row.next_at = wall_now() - timedelta(seconds=1)
+
+
+def put_into_archive(company: Company) -> None:
+    archive = Path(str(company.here.settings.mail_archive).removeprefix("maildir:"))
+    for folder in ("new", "cur", "tmp"):
+        (archive / folder).mkdir(parents=True, exist_ok=True)
+    for position, envelope in enumerate(company.smtp.envelopes):
+        assert isinstance(envelope.content, bytes)
+        (archive / "new" / f"{position}.desk").write_bytes(envelope.content)
+
+
+def test_killed_after_the_server_took_it_the_mail_is_found_and_not_sent_again(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = issued(company)
+    kill_when(company, monkeypatch, arrived=True)
+    assert the_delivery(company).state == "sending"
+    put_into_archive(company)
+    company.run(Job.DELIVER)
+    assert len(company.smtp.messages) == 1
+    assert company.application(number).status == "delivered"
+    assert the_delivery(company).resolved_by == "archive"
+
+
+def test_killed_before_the_server_had_it_the_same_bytes_are_sent(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = issued(company)
+    kill_when(company, monkeypatch, arrived=False)
+    stored = the_delivery(company).mime
+    company.run(Job.DELIVER)
+    (envelope,) = company.smtp.envelopes
+    assert stored is not None
+    assert isinstance(envelope.content, bytes)
+    assert envelope.content.rstrip(b"\r\n") == stored.rstrip(b"\r\n")
+    assert company.application(number).status == "delivered"
+
+
+def test_without_an_archive_a_mail_in_doubt_waits_for_an_operator_and_is_shown_as_such(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = issued(company)
+    kill_when(company, monkeypatch, arrived=True)
+    object.__setattr__(company.here.settings, "mail_archive", None)
+    company.run(Job.DELIVER)
+    assert the_delivery(company).state == "in_doubt"
+    (job,) = company.jobs(Job.DELIVER)
+    assert job.state == "dead"
+    assert len(company.smtp.messages) == 1
+    assert company.application(number).status == "issued"
+    with transaction(company.engine) as session:  # the operator presses Retry
+        assert jobs.retry(session, job.id, wall_now())
+    company.run(Job.DELIVER)
+    assert len(company.smtp.messages) == 2
+    assert len({each["Message-ID"] for each in company.smtp.messages}) == 1
+    assert company.application(number).status == "delivered"
+
+
+def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_of_it(company: Company) -> None:
+    number = issued(company)
+    company.smtp.refuse["RCPT"] = "550 5.1.1 no such user"
+    company.run(Job.DELIVER)
+    (job,) = company.jobs(Job.DELIVER)
+    assert job.state == "dead"
+    assert the_delivery(company).smtp_reply == "5.1.1 no such user"
+    assert company.application(number).status == "issued"
+    assert len([each for each in company.jobs(Job.LETTER) if each.detail == "needs_attention"]) == 2
+
+
+def test_a_busy_server_is_tried_again_later(company: Company) -> None:
+    number = issued(company)
+    company.smtp.refuse["DATA"] = "451 4.3.0 try later"
+    company.run(Job.DELIVER)
+    (job,) = company.jobs(Job.DELIVER)
+    assert job.state == "pending"
+    assert job.next_at > wall_now()
+    assert the_delivery(company).state == "prepared"
+    company.smtp.refuse.clear()
+    company.run(Job.DELIVER)
+    assert company.application(number).status == "delivered"
+    assert len(company.smtp.messages) == 1
+
+
+def test_a_worker_whose_lease_was_taken_sends_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued(company)
+    real = mailing.encrypted
+
+    def slow(*given: object, **named: object) -> object:
+        with transaction(company.engine) as session:
+            for row in session.exec(select(JobRow).where(JobRow.state == "running")):
+                row.owner = "another worker"
+        return real(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mailing, "encrypted", slow)
+    company.run(Job.DELIVER)
+    assert company.smtp.messages == []
+
+
+def test_the_bytes_on_the_wire_hold_no_license_in_clear(company: Company) -> None:
+    issued(company)
+    company.run(Job.DELIVER)
+    company.run(Job.LETTER)
+    for envelope in company.smtp.envelopes:
+        assert isinstance(envelope.content, bytes)
+        assert b"payloadType" not in envelope.content
+        assert b"vnd.serviceme.license.v1" not in envelope.content
+
+
+def test_an_answer_lost_after_data_is_looked_up_before_anything_is_repeated(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workflow.mail.outcomes import Failure
+
+    number = issued(company)
+    real = company.here.transport.send
+
+    def send(sender: str, recipient: str, message: bytes, *, before_data: object) -> Accepted:
+        real(sender, recipient, message, before_data=before_data)  # type: ignore[arg-type]
+        raise TransportError(Failure.OUTCOME_UNKNOWN, 0, "timed out")
+
+    monkeypatch.setattr(company.here.transport, "send", send)
+    company.run(Job.DELIVER)
+    monkeypatch.undo()
+    (job,) = company.jobs(Job.DELIVER)
+    assert job.state == "pending"
+    put_into_archive(company)
+    company.run(Job.DELIVER)
+    assert len(company.smtp.messages) == 1
+    assert company.application(number).status == "delivered"
