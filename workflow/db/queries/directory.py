@@ -1,12 +1,18 @@
-"""Customers as people look for them: by a part of the name or the tenant id, page by page."""
+"""Customers and licenses as people look for them: searched, filtered, page by page, or by the end that comes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import or_, tuple_
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Tenant
+from workflow.db.queries.licenses import ListedLicense
+from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
+from workflow.domain.application import Status
+from workflow.domain.roles import Actor, Permission, may
 
 
 def search_tenants(
@@ -24,3 +30,97 @@ def search_tenants(
     if after is not None:
         query = query.where(tuple_(col(Tenant.company), col(Tenant.id)) > after)
     return session.exec(query).all()
+
+
+def page_of_licenses(
+    session: Session,
+    actor: Actor,
+    *,
+    search: str = "",
+    standing: str = "",
+    environment: str = "",
+    after: tuple[datetime, UUID] | None = None,
+    limit: int = 25,
+) -> list[ListedLicense]:
+    """The licenses an actor may see, those that end last on top; one more than asked for when there are more."""
+    query = _licenses(actor).order_by(col(IssuedLicense.valid_until).desc(), col(IssuedLicense.id).desc())
+    if standing:
+        query = query.where(IssuedLicense.standing == standing)
+    if environment:
+        query = query.where(Environment.name == environment)
+    if search:
+        query = query.where(
+            or_(
+                col(Tenant.company).icontains(search, autoescape=True),
+                col(IssuedLicense.license_id).icontains(search, autoescape=True),
+            )
+        )
+    if after is not None:
+        query = query.where(tuple_(col(IssuedLicense.valid_until), col(IssuedLicense.id)) < after)
+    return [ListedLicense(*row) for row in session.exec(query.limit(limit + 1))]
+
+
+def ending_between(
+    session: Session, actor: Actor, start: datetime, end: datetime, limit: int = 500
+) -> list[tuple[ListedLicense, IssuedLicense | None, Application | None]]:
+    """Licenses that end in a time, first ones first, each with its successor and its newest open renewal, if any.
+
+    A superseded or revoked license has no end that anybody must act on, so it is left out.
+    """
+    query = (
+        _licenses(actor)
+        .where(
+            col(IssuedLicense.valid_until) >= start,
+            col(IssuedLicense.valid_until) < end,
+            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated", "expired"]),
+        )
+        .order_by(col(IssuedLicense.valid_until), col(IssuedLicense.id))
+        .limit(limit)
+    )
+    listed = [ListedLicense(*row) for row in session.exec(query)]
+    ids = [each.issued.license_id for each in listed]
+    newer: dict[str, list[IssuedLicense]] = {}
+    for row in session.exec(select(IssuedLicense).where(col(IssuedLicense.license_id).in_(ids))):
+        newer.setdefault(row.license_id, []).append(row)
+    renewals = {
+        row.renews: row
+        for row in session.exec(
+            select(Application)
+            .where(
+                col(Application.renews).in_([each.application.id for each in listed]),
+                col(Application.status).not_in([Status.REJECTED.value, Status.WITHDRAWN.value]),
+            )
+            .order_by(col(Application.id))
+        )
+    }
+    return [
+        (
+            each,
+            max(
+                (row for row in newer[each.issued.license_id] if row.version > each.issued.version),
+                key=lambda row: row.version,
+                default=None,
+            ),
+            renewals.get(each.application.id),
+        )
+        for each in listed
+    ]
+
+
+def reminders_of(session: Session, licenses: Collection[UUID]) -> dict[UUID, list[Reminder]]:
+    """The reminders of these licenses, by license."""
+    found: dict[UUID, list[Reminder]] = {}
+    for row in session.exec(select(Reminder).where(col(Reminder.license).in_(licenses))):
+        found.setdefault(row.license, []).append(row)
+    return found
+
+
+def _licenses(actor: Actor) -> Any:
+    query = (
+        select(IssuedLicense, Application, Tenant.company, Tenant.tenant_id, Environment.name)
+        .join(Application, col(Application.id) == col(IssuedLicense.application))
+        .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .options(defer(IssuedLicense.envelope), defer(IssuedLicense.payload))  # type: ignore[arg-type]  # mapped columns
+    )
+    return query if may(actor, Permission.READ_ALL) else query.where(Application.owner == actor.person_id)

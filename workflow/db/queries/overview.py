@@ -1,5 +1,7 @@
 """Counts for the navigation and the home pages: each costs what is open, not what exists."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func
@@ -27,7 +29,51 @@ def count_waiting_for(session: Session, person: UUID) -> int:
 def count_attention(session: Session) -> int:
     """How many things wait for an operator: jobs that gave up, and installations nobody has confirmed."""
     dead = session.exec(select(func.count()).select_from(JobRow).where(JobRow.state == "dead")).one()
-    unconfirmed = session.exec(
-        select(func.count()).select_from(Installation).where(col(Installation.confirmed_at).is_(None))
+    return dead + count_unconfirmed(session)
+
+
+def count_unconfirmed(session: Session) -> int:
+    """How many platforms have sent receipts and wait for an operator to confirm their key."""
+    return session.exec(select(func.count()).select_from(Installation).where(col(Installation.confirmed_at).is_(None))).one()
+
+
+def count_jobs(session: Session) -> dict[str, int]:
+    """How many jobs wait, run, or gave up."""
+    rows = session.exec(
+        select(JobRow.state, func.count()).where(col(JobRow.state).in_(["pending", "running", "dead"])).group_by(JobRow.state)
+    )
+    return dict(rows.all())
+
+
+def numbers_of(session: Session, applications: Collection[UUID]) -> dict[UUID, str]:
+    """The numbers of these applications by id; other ids are left out."""
+    rows = session.exec(select(Application.id, Application.number).where(col(Application.id).in_(applications)))
+    return dict(rows.all())
+
+
+def decided_since(session: Session, person: UUID, since: datetime) -> int:
+    """How many decisions a person has made since an instant."""
+    return session.exec(
+        select(func.count()).select_from(VoteRow).where(VoteRow.person == person, col(VoteRow.at) >= since)
     ).one()
-    return dead + unconfirmed
+
+
+def open_of(session: Session, person: UUID, limit: int = 20) -> Sequence[Application]:
+    """A person's applications that are not closed and not in force yet, last changed first."""
+    open_states = [
+        each.value
+        for each in (
+            Status.CHANGES_REQUESTED,
+            Status.DRAFT,
+            Status.SUBMITTED,
+            Status.APPROVED,
+            Status.ISSUED,
+            Status.DELIVERED,
+        )
+    ]
+    return session.exec(
+        select(Application)
+        .where(Application.owner == person, col(Application.status).in_(open_states))
+        .order_by(col(Application.updated_at).desc())
+        .limit(limit)
+    ).all()

@@ -120,6 +120,14 @@ def signed_in(request: Request) -> Me:
     return me
 
 
+def maybe_signed_in(request: Request) -> Me | None:
+    """The person behind the session cookie, or None for a visitor: for pages that anyone with a link may open."""
+    try:
+        return signed_in(request)
+    except Unauthenticated:
+        return None
+
+
 def allowed(*permissions: Permission) -> Callable[[Me], Me]:
     """A dependency that lets only people with one of these permissions in. Raises MissingRole for the first."""
 
@@ -133,6 +141,7 @@ def allowed(*permissions: Permission) -> Callable[[Me], Me]:
 
 Inside = Annotated[House, Depends(house_of)]
 SignedIn = Annotated[Me, Depends(signed_in)]
+Visitor = Annotated[Me | None, Depends(maybe_signed_in)]
 Reader = Annotated[Me, Depends(allowed(Permission.READ_ALL, Permission.READ_OWN))]
 Liaison = Annotated[Me, Depends(allowed(Permission.APPLY))]
 Approver = Annotated[Me, Depends(allowed(Permission.DECIDE))]

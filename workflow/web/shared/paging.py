@@ -3,17 +3,16 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from datetime import datetime
 from urllib.parse import urlencode
+from uuid import UUID
 
 from workflow.errors import Invalid, Problem
 
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 200
 
-Row = TypeVar("Row")
 Key = tuple[str | int, ...]
 
 
@@ -22,13 +21,11 @@ class CursorUnusable(Invalid):
 
     code = "list.cursor_unusable"
 
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """One page of a list, and the cursor of the one after it when there is one."""
-
-    rows: Sequence[Row]
-    next_cursor: str | None = None
+    def __init__(self) -> None:
+        super().__init__(
+            "This list address is no longer usable. Open the list from its first page.",
+            [Problem("cursor", "unusable", "Leave the cursor out to start at the first page.")],
+        )
 
 
 def cursor_for(key: Key) -> str:
@@ -43,18 +40,30 @@ def key_from(cursor: str, kinds: tuple[type, ...]) -> Key:
     except (ValueError, binascii.Error):
         parts = None
     if not isinstance(parts, list) or [type(each) for each in parts] != list(kinds):
-        raise CursorUnusable(
-            "This list address is no longer usable. Open the list from its first page.",
-            [Problem("cursor", "cursor_unusable", "Leave the cursor out to start at the first page.")],
-        )
+        raise CursorUnusable
     return tuple(parts)
 
 
-def page_of(rows: Sequence[Row], limit: int, key: Callable[[Row], Key]) -> Page[Row]:
-    """A page made from up to `limit` + 1 rows: the extra row only tells that there is a next page."""
-    if len(rows) <= limit:
-        return Page(rows)
-    return Page(rows[:limit], cursor_for(key(rows[limit - 1])))
+def time_and_id(cursor: str) -> tuple[datetime, UUID]:
+    """The key of a list sorted by a time and an id, written as (isoformat, str). Raises CursorUnusable."""
+    when, last = key_from(cursor, (str, str))
+    try:
+        at = datetime.fromisoformat(str(when))
+        row = UUID(str(last))
+    except ValueError:
+        raise CursorUnusable from None
+    if at.tzinfo is None:
+        raise CursorUnusable
+    return at, row
+
+
+def row_id(cursor: str) -> UUID:
+    """The key of a list sorted by id alone, written as (str,). Raises CursorUnusable."""
+    (row,) = key_from(cursor, (str,))
+    try:
+        return UUID(str(row))
+    except ValueError:
+        raise CursorUnusable from None
 
 
 def address(path: str, values: Mapping[str, str | None]) -> str:

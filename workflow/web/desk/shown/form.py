@@ -43,6 +43,13 @@ class EnvironmentChoice:
     name: str
     label: str
     in_force: str = ""
+    number: str = ""
+    """the application behind the license in force"""
+
+    @property
+    def licensed(self) -> bool:
+        """Whether the platform has a license that can be renewed or changed."""
+        return bool(self.number)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,24 @@ class FormValues:
             contract_reference=_text(raw.get("contract_reference")),
             note=_text(raw.get("note")),
         )
+
+    def raw(self) -> dict[str, Any]:
+        """The answers in the shape of `terms.read_request`."""
+        return {
+            "tenant_id": self.tenant_id,
+            "environment": self.environment,
+            "label": self.label,
+            "request": self.request,
+            "kind": self.kind,
+            "modules": sorted(self.modules),
+            "model_types": sorted(self.model_types),
+            "restrictions": sorted(self.restrictions),
+            "limits": {"agents": self.agents, "users": self.users},
+            "validity": {"first_day": self.first_day, "last_day": self.last_day, "time_zone": self.time_zone},
+            "recipients": sorted(self.recipients),
+            "contract_reference": self.contract_reference,
+            "note": self.note,
+        }
 
     def chose(self, choice: EnvironmentChoice) -> bool:
         """Whether this environment is the chosen one."""

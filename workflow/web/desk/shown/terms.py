@@ -91,7 +91,7 @@ def shown_terms(content: ApplicationContent, catalogue: Catalogue) -> ShownTerms
         kind=KIND_WORDS[terms.kind.value],
         validity=period(terms.first_day, terms.last_day),
         days=days_word(terms.days),
-        last_usable_day=f"last usable day {day(terms.last_day)}, {zone_words(terms.time_zone)}",
+        last_usable_day=f"Last usable day {day(terms.last_day)}, {zone_words(terms.time_zone)}",
         agents=terms.max_agents,
         users=terms.authorized_users,
         modules=tuple(catalogue.name_of(code) for code in terms.modules),

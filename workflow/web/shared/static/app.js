@@ -184,6 +184,21 @@
     form.addEventListener("change", ask);
   });
 
+  /* a period of whole months fills in the last day; typing a last day goes back to "as dated" */
+  function lastDay(first, months) {
+    var d = new Date(first + "T00:00:00Z"), day = d.getUTCDate();
+    if (isNaN(d)) return "";
+    d.setUTCDate(1); d.setUTCMonth(d.getUTCMonth() + months);
+    d.setUTCDate(Math.min(day, new Date(Date.UTC(d.getUTCFullYear(), d.getUTCMonth() + 1, 0)).getUTCDate()) - 1);
+    return d.toISOString().slice(0, 10);
+  }
+  function fillLastDay() {
+    var pill = document.querySelector("[data-months]:checked"), first = document.getElementById("first_day"), last = document.getElementById("last_day");
+    if (pill && first && last && Number(pill.dataset.months)) last.value = lastDay(first.value, Number(pill.dataset.months)) || last.value;
+  }
+  all("[data-months],#first_day").forEach(function (i) { i.addEventListener("change", fillLastDay); });
+  all("#last_day").forEach(function (i) { i.addEventListener("input", function () { var free = document.querySelector('[data-months="0"]'); if (free) free.checked = true; }); });
+
   all("[data-every]").forEach(function (part) {
     setInterval(function () { if (!document.hidden && part.id) refetch([part.id]).catch(function () {}); }, Number(part.dataset.every) * 1000);
   });

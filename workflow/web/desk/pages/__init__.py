@@ -1,0 +1,37 @@
+"""The desk's pages: each parses, opens the transaction, calls one service, and shows the result."""
+
+from fastapi import APIRouter
+
+from workflow.web.desk.pages import (
+    application,
+    application_form,
+    applications,
+    approvals,
+    customers,
+    deliveries,
+    expiry,
+    health,
+    home,
+    licenses,
+    operations,
+    portal,
+    profile,
+    sign_in,
+)
+
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    sign_in.router,
+    portal.router,
+    applications.router,
+    application_form.router,  # /applications/new before /applications/{number}
+    application.router,
+    approvals.router,
+    licenses.router,
+    expiry.router,
+    deliveries.router,
+    customers.router,
+    operations.router,
+    profile.router,
+    home.router,  # last: it answers for every address nobody else knows
+)

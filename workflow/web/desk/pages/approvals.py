@@ -1,0 +1,229 @@
+"""The approvers' queue and the decision: what is asked for, what it changes, approve, send back or reject."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workflow.database import reading, transaction
+from workflow.db.queries import applications as application_queries
+from workflow.db.queries import customers, licenses, people
+from workflow.db.queries.applications import ListedApplication
+from workflow.db.tables import Application, Recipient
+from workflow.domain.application import Status
+from workflow.domain.approvals import Choice, Decision
+from workflow.errors import Conflict, Invalid, Problem
+from workflow.services import applications, decisions
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.access import Approver, House, Inside, Me
+from workflow.web.desk.shown.checks import Check, CheckKind, InForce, checks_of
+from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
+from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms
+from workflow.web.shared import flash
+from workflow.web.shared.forms import FieldErrors, Posted
+from workflow.web.shared.site import site_of
+
+router = APIRouter()
+TABS = ("mine", "open", "decided")
+DECIDED = {
+    Choice.APPROVE: "Approved",
+    Choice.REQUEST_CHANGES: "Sent back",
+    Choice.REJECT: "Rejected",
+}
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """One line of the queue."""
+
+    number: str
+    company: str
+    environment: str
+    request: str
+    badge: Badge
+    waiting_seconds: float
+    owner: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """One requirement and how far it is."""
+
+    text: str
+    progress: str
+    met: bool
+    who: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One application as its approver sees it."""
+
+    application: Application
+    badge: Badge
+    request: str
+    owner: str
+    terms: ShownTerms
+    current: InForce | None
+    difference: ShownDifference | None
+    checks: tuple[Check, ...]
+    needs: Sequence[Need]
+    recipients: Sequence[Recipient]
+    own: bool
+    voted: bool
+    open: bool
+
+
+@router.get("/approvals")
+def queue(request: Request, house: Inside, me: Approver, tab: Annotated[str, Query()] = "mine") -> Response:
+    """The queue with nothing chosen."""
+    return _page(request, house, me, tab, None)
+
+
+@router.get("/approvals/{number}")
+def show(request: Request, house: Inside, me: Approver, number: str, tab: Annotated[str, Query()] = "mine") -> Response:
+    """One application of the queue, with the decision form."""
+    return _page(request, house, me, tab, number)
+
+
+@router.post("/approvals/{number}")
+def decide(request: Request, house: Inside, me: Approver, number: str, form: Posted) -> Response:
+    """Records the decision. A stale page is answered with the fresh one, saying who was quicker."""
+    tab, comment = form.text("tab"), form.text("comment")
+    chosen = next((each for each in Choice if each.value == form.text("decision")), None)
+    if chosen is None:
+        missing = [Problem("decision", "missing", "Choose approve, send back or reject.")]
+        return _page(request, house, me, tab, number, problems=missing, comment=comment, status=422)
+    try:
+        with transaction(house.engine) as session:
+            application = application_queries.get_visible(session, me.actor, number)
+            decisions.vote(
+                session,
+                me.actor,
+                application,
+                chosen,
+                comment=comment,
+                seen_revision=form.integer("revision") or 0,
+                seen_version=form.integer("version") or 0,
+                now=utc_now(),
+            )
+    except Invalid as error:
+        return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
+    except Conflict as error:
+        return _page(request, house, me, tab, number, conflict=str(error), chosen=chosen, comment=comment, status=409)
+    answer = RedirectResponse("/approvals", status_code=303)
+    flash.leave(answer, site_of(request).cookies, f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
+    return answer
+
+
+def _page(
+    request: Request,
+    house: House,
+    me: Me,
+    tab: str,
+    number: str | None,
+    *,
+    problems: Sequence[Problem] = (),
+    conflict: str = "",
+    chosen: Choice | None = None,
+    comment: str = "",
+    status: int = 200,
+) -> Response:
+    tab = tab if tab in TABS else "mine"
+    now = utc_now()
+    with reading(house.engine) as session:
+        waiting = application_queries.waiting_for(session, me.actor)
+        rows = {
+            "mine": lambda: waiting,
+            "open": lambda: application_queries.all_open(session),
+            "decided": lambda: application_queries.decided_by(session, me.person_id),
+        }[tab]()
+        panel = _panel(session, house, me, number) if number else None
+    items = [queue_item(each, now) for each in rows]
+    position = next((i for i, each in enumerate(items) if each.number == number), None)
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/approvals.html",
+        status=status,
+        tab=tab,
+        items=items,
+        waiting_count=len(waiting),
+        panel=panel,
+        position=position,
+        following=items[position + 1].number if position is not None and position + 1 < len(items) else None,
+        errors=FieldErrors.of(problems),
+        summary=[("decision-approve" if each.field == "decision" else each.field, each.message) for each in problems],
+        conflict=conflict,
+        chosen=chosen.value if chosen else "",
+        comment=comment,
+    )
+
+
+def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
+    application = application_queries.get_visible(session, me.actor, number)
+    content = applications.content_of(session, application)
+    assert application.environment is not None, "a submitted application has an environment"
+    issued = licenses.in_force(session, application.environment)
+    current = None
+    if issued is not None and issued.application != application.id:
+        before = applications.content_of(session, application_queries.get_application_by_id(session, issued.application))
+        current = InForce(issued.license_id, issued.version, before.terms)
+    difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
+    _, tenant = customers.environment_with_tenant(session, application.environment)
+    recipients = [
+        each for each in customers.recipients_of_tenant(session, tenant.id) if each.address in content.request.recipients
+    ]
+    own = me.person_id in application_queries.contributors(session, application.id)
+    revision = application_queries.current_revision(session, application)
+    assert revision is not None, "a submitted application has a revision"
+    counted = decisions.decision_on(session, application, revision, decisions.requirements_of(session, application))
+    checks = checks_of(content.terms, recipients, current, difference, wall_now())
+    if not own:
+        checks = (*checks, Check(CheckKind.PASS, "You did not submit or edit this application"))
+    return Panel(
+        application=application,
+        badge=status_badge(application.status),
+        request=REQUEST_WORDS.get(application.request, application.request),
+        owner=people.get_person(session, application.owner).name,
+        terms=shown_terms(content, house.desk.catalogue),
+        current=current,
+        difference=difference,
+        checks=checks,
+        needs=_needs(session, counted),
+        recipients=recipients,
+        own=own,
+        voted=application_queries.has_voted(session, application, me.person_id),
+        open=Status(application.status) is Status.SUBMITTED,
+    )
+
+
+def _needs(session: Session, decision: Decision) -> list[Need]:
+    names = people.names_of(session, [person for tally in decision.tallies for person in tally.people])
+    return [
+        Need(
+            tally.requirement.text,
+            f"{len(tally.people)} of {tally.requirement.count}",
+            tally.met,
+            ", ".join(names[person] for person in tally.people if person in names),
+        )
+        for tally in decision.tallies
+    ]
+
+
+def queue_item(listed: ListedApplication, now: datetime) -> QueueItem:
+    """A listed application as a line of the queue."""
+    row = listed.application
+    return QueueItem(
+        number=row.number,
+        company=listed.company,
+        environment=listed.environment,
+        request=REQUEST_WORDS.get(row.request, row.request),
+        badge=status_badge(row.status),
+        waiting_seconds=max(0.0, (now - (row.submitted_at or row.created_at)).total_seconds()),
+        owner=listed.owner,
+    )

@@ -1,0 +1,254 @@
+"""Customers: their platforms, and the administrators who receive license files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workflow.database import reading, transaction
+from workflow.db.queries import customers as customer_queries
+from workflow.db.queries import directory, licenses
+from workflow.db.tables import Environment, IssuedLicense, Recipient, Tenant
+from workflow.domain.terms import EnvironmentName
+from workflow.errors import Conflict, DeskError, Invalid, NotFound, Problem
+from workflow.services import customers
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.access import CustomerEditor, House, Inside, Reader
+from workflow.web.desk.shown.form import COMMON_ZONES
+from workflow.web.desk.shown.states import STANDING_BADGES
+from workflow.web.shared import flash
+from workflow.web.shared.forms import FieldErrors, Posted, PostedForm
+from workflow.web.shared.paging import PAGE_SIZE, CursorUnusable, address, cursor_for, key_from
+from workflow.web.shared.site import site_of
+
+router = APIRouter()
+WARN_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was typed into one of the forms of this page, and what is wrong with it. `form` says which form."""
+
+    form: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+
+    @classmethod
+    def refused(cls, form: str, posted: PostedForm, names: Sequence[str], error: DeskError, where: str) -> "Answers":
+        """The answers of a refused form. An error that names no field is put on the field `where`."""
+        problems = error.problems if isinstance(error, Invalid) else ()
+        return cls(form, {each: posted.text(each) for each in names}, problems or (Problem(where, error.code, str(error)),))
+
+    def value(self, form: str, name: str, otherwise: str = "") -> str:
+        """What to show in a field of `form`."""
+        return self.values.get(name, otherwise) if form == self.form else otherwise
+
+    def error(self, form: str, *names: str) -> str:
+        """What is wrong with a field of `form`."""
+        return FieldErrors.of(self.problems).on(*names) if form == self.form else ""
+
+
+@router.get("/customers")
+def show(
+    request: Request, house: Inside, me: Reader, q: Annotated[str, Query()] = "", cursor: Annotated[str, Query()] = ""
+) -> Response:
+    """One page of customers."""
+    search = q.strip()[:100]
+    with reading(house.engine) as session:
+        found = directory.search_tenants(session, search=search, after=_after(cursor) if cursor else None, limit=PAGE_SIZE)
+    rows, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    last = cursor_for((rows[-1].company, str(rows[-1].id))) if more else ""
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/customers/list.html",
+        rows=rows,
+        search=search,
+        first=address("/customers", {"q": search}) if cursor else None,
+        next=address("/customers", {"q": search, "cursor": last}) if more else None,
+    )
+
+
+@router.get("/customers/new")
+def new(request: Request, me: CustomerEditor) -> Response:
+    """The form for a new customer."""
+    return _new_form(request, Answers())
+
+
+@router.post("/customers/new")
+def add(request: Request, house: Inside, me: CustomerEditor, form: Posted) -> Response:
+    """Adds the customer with its three platforms."""
+    try:
+        with transaction(house.engine) as session:
+            tenant = customers.add_tenant(
+                session,
+                me.actor,
+                tenant_id=form.text("tenant_id"),
+                company=form.text("company"),
+                time_zone=form.text("time_zone"),
+                now=utc_now(),
+            )
+            tenant_id, company = tenant.tenant_id, tenant.company
+    except (Invalid, Conflict) as error:
+        answers = Answers.refused("customer", form, ("tenant_id", "company", "time_zone"), error, "tenant_id")
+        return _new_form(request, answers, status=422)
+    answer = RedirectResponse(f"/customers/{tenant_id}", status_code=303)
+    flash.leave(answer, site_of(request).cookies, f"{company} was added. Add who receives its license files next.")
+    return answer
+
+
+@router.get("/customers/{tenant_id}")
+def detail(request: Request, house: Inside, me: Reader, tenant_id: str) -> Response:
+    """One customer."""
+    return _detail(request, house, tenant_id, Answers())
+
+
+@router.post("/customers/{tenant_id}/environments")
+def add_environment(request: Request, house: Inside, me: CustomerEditor, tenant_id: str, form: Posted) -> Response:
+    """Adds one more platform of a kind, under a label."""
+    name = form.text("name")
+    try:
+        if name not in [each.value for each in EnvironmentName]:
+            raise Invalid("Choose DEV, UAT or PROD.", [Problem("name", "missing", "Choose DEV, UAT or PROD.")])
+        if not form.text("label"):
+            message = "Enter a label that tells it apart, for example Europe."
+            raise Invalid(message, [Problem("label", "missing", message)])
+        with transaction(house.engine) as session:
+            tenant = customer_queries.get_tenant(session, tenant_id)
+            made = customers.add_environment(session, me.actor, tenant, EnvironmentName(name), form.text("label"), utc_now())
+            license_id = made.license_id
+    except Invalid as error:
+        return _detail(request, house, tenant_id, Answers.refused("environment", form, ("name", "label"), error, "label"), 422)
+    return _back(request, tenant_id, "environments", f"Its License ID is {license_id}.")
+
+
+@router.post("/customers/{tenant_id}/recipients")
+def add_recipient(request: Request, house: Inside, me: CustomerEditor, tenant_id: str, form: Posted) -> Response:
+    """Adds somebody who receives license files."""
+    sent = form.upload("certificate")
+    try:
+        with transaction(house.engine) as session:
+            tenant = customer_queries.get_tenant(session, tenant_id)
+            customers.add_recipient(
+                session,
+                me.actor,
+                tenant,
+                name=form.text("name"),
+                address=form.text("address"),
+                certificate=sent.content if sent else None,
+                now=utc_now(),
+                wall=wall_now(),
+            )
+    except (Invalid, Conflict) as error:
+        where = "certificate" if isinstance(error, Invalid) else "address"
+        answers = Answers.refused("recipient", form, ("name", "address"), error, where)
+        return _detail(request, house, tenant_id, answers, 422)
+    return _back(request, tenant_id, "recipients", f"{form.text('name')} was added.")
+
+
+@router.post("/customers/{tenant_id}/recipients/{recipient}/certificate")
+def change_certificate(
+    request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted
+) -> Response:
+    """Puts a certificate on file, or takes it off when none is sent and the box is ticked."""
+    sent = form.upload("certificate")
+    if sent is None and not form.checked("remove"):
+        message = "Choose the certificate file, PEM or DER."
+        problem = Problem("certificate", "missing", message)
+        return _detail(request, house, tenant_id, Answers(str(recipient), {}, [problem]), 422)
+    try:
+        with transaction(house.engine) as session:
+            row = _recipient_of(session, tenant_id, recipient)
+            customers.change_certificate(
+                session, me.actor, row.id, sent.content if sent else None, now=utc_now(), wall=wall_now()
+            )
+            name = row.name
+    except Invalid as error:
+        return _detail(request, house, tenant_id, Answers.refused(str(recipient), form, (), error, "certificate"), 422)
+    words = f"The new certificate of {name} is on file." if sent else f"{name} has no certificate on file any more."
+    return _back(request, tenant_id, "recipients", words)
+
+
+@router.post("/customers/{tenant_id}/recipients/{recipient}/remove")
+def remove_recipient(
+    request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted
+) -> Response:
+    """Stops sending to this recipient."""
+    with transaction(house.engine) as session:
+        row = _recipient_of(session, tenant_id, recipient)
+        customers.remove_recipient(session, me.actor, row.id, utc_now())
+        name = row.name
+    return _back(request, tenant_id, "recipients", f"{name} gets nothing any more. What was sent stays on record.")
+
+
+def _new_form(request: Request, answers: Answers, status: int = 200) -> Response:
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/customers/new.html",
+        status=status,
+        answers=answers,
+        summary=[(each.field, each.message) for each in answers.problems],
+        zones=COMMON_ZONES,
+    )
+
+
+def _detail(request: Request, house: House, tenant_id: str, answers: Answers, status: int = 200) -> Response:
+    with reading(house.engine) as session:
+        tenant = customer_queries.get_tenant(session, tenant_id)
+        recipients = customer_queries.recipients_of_tenant(session, tenant.id)
+        environments = [
+            (each, licenses.in_force(session, each.id)) for each in customer_queries.environments_of(session, tenant.id)
+        ]
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/customers/detail.html",
+        status=status,
+        tenant=tenant,
+        environments=[_platform(each, issued) for each, issued in environments],
+        recipients=[_reach(each) for each in recipients],
+        answers=answers,
+        summary=[(_field_id(answers.form, each.field), each.message) for each in answers.problems],
+        names=[each.value for each in EnvironmentName],
+    )
+
+
+def _platform(environment: Environment, issued: IssuedLicense | None) -> dict[str, object]:
+    badge = STANDING_BADGES[issued.standing] if issued else None
+    return {"row": environment, "issued": issued, "badge": badge}
+
+
+def _reach(recipient: Recipient) -> dict[str, object]:
+    ends_at = recipient.certificate_ends_at
+    left = (ends_at - wall_now()).days if ends_at else None
+    state = "none" if left is None else ("ended" if left < 0 else ("ending" if left <= WARN_DAYS else "good"))
+    return {"row": recipient, "state": state, "left": left}
+
+
+def _field_id(form: str, name: str) -> str:
+    return f"{form}-{name}"
+
+
+def _recipient_of(session: Session, tenant_id: str, recipient: UUID) -> Recipient:
+    tenant: Tenant = customer_queries.get_tenant(session, tenant_id)
+    row = customer_queries.get_recipient(session, recipient)
+    if row.tenant != tenant.id:
+        raise NotFound("This customer has no such recipient.")
+    return row
+
+
+def _after(cursor: str) -> tuple[str, UUID]:
+    company, row = key_from(cursor, (str, str))
+    try:
+        return str(company), UUID(str(row))
+    except ValueError:
+        raise CursorUnusable from None
+
+
+def _back(request: Request, tenant_id: str, part: str, message: str) -> Response:
+    answer = RedirectResponse(f"/customers/{tenant_id}#{part}", status_code=303)
+    flash.leave(answer, site_of(request).cookies, message)
+    return answer

@@ -1,0 +1,315 @@
+"""Issued licenses: the list, and all versions under one License ID with their files, receipts and reminders."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workflow.database import reading, transaction
+from workflow.db.queries import applications as application_queries
+from workflow.db.queries import customers, directory, licenses, reminders
+from workflow.db.queries.licenses import ListedLicense
+from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
+from workflow.domain.roles import Permission, Role
+from workflow.domain.terms import EnvironmentName
+from workflow.errors import NotFound
+from workflow.license_file import file_name
+from workflow.services import applications, delivery
+from workflow.services import reminders as reminder_services
+from workflow.times import utc_now
+from workflow.web.desk.access import House, Inside, Me, Reader, SignedIn
+from workflow.web.desk.pages.application import license_file_response
+from workflow.web.desk.shown.checks import days_left
+from workflow.web.desk.shown.states import STANDING_BADGES, Badge
+from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms, zone_words
+from workflow.web.shared import flash
+from workflow.web.shared.forms import Posted
+from workflow.web.shared.paging import MAX_PAGE_SIZE, PAGE_SIZE, Key, address, cursor_for, time_and_id
+from workflow.web.shared.site import site_of
+from workflow.web.shared.spreadsheets import csv_response
+
+router = APIRouter()
+STANDING_CHOICES = [("", "Any state"), *((key, badge.text) for key, badge in STANDING_BADGES.items())]
+ENVIRONMENT_CHOICES = [("", "All environments"), *((name.value, name.value) for name in EnvironmentName)]
+REMINDER_BADGES: Mapping[str, Badge] = {
+    "queued": Badge("On its way", "", "clock"),
+    "sent": Badge("Accepted by mail server", "ok", "mail-check"),
+    "skipped": Badge("Not sent", "", "ban"),
+    "failed": Badge("Failed", "bad", "mail-x"),
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the list is narrowed to."""
+
+    search: str = ""
+    standing: str = ""
+    environment: str = ""
+
+    def values(self) -> dict[str, str]:
+        """As query values."""
+        return {"q": self.search, "state": self.standing, "environment": self.environment}
+
+
+def filters(
+    q: Annotated[str, Query()] = "", state: Annotated[str, Query()] = "", environment: Annotated[str, Query()] = ""
+) -> Filters:
+    """The filters in the address; unknown values narrow nothing."""
+    return Filters(
+        q.strip()[:100],
+        state if state in STANDING_BADGES else "",
+        environment if environment in [name.value for name in EnvironmentName] else "",
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the list."""
+
+    license_id: str
+    version: int
+    company: str
+    environment: str
+    badge: Badge
+    validity: str
+    left: str
+    elapsed: int
+    level: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a license, with what its platform reported."""
+
+    issued: IssuedLicense
+    application: Application
+    badge: Badge
+    terms: ShownTerms
+    difference: ShownDifference | None
+    receipts: Sequence[Receipt]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """All versions under one License ID."""
+
+    license_id: str
+    tenant: Tenant
+    environment: Environment
+    versions: Sequence[Version]
+    reminders: Sequence[tuple[int, Reminder, Badge]]
+    left: str
+    renewal: Application | None
+    may_renew: bool
+    may_acknowledge: bool
+    may_download: bool
+
+
+def level_of(days: int, standing: str) -> str:
+    """How pressing an end is: quiet once nobody has to act."""
+    if standing not in ("issued", "scheduled", "activated"):
+        return ""
+    return "bad" if days <= 7 else ("warn" if days <= 30 else "ok")
+
+
+def line(listed: ListedLicense) -> Line:
+    """A listed license in words."""
+    issued = listed.issued
+    today = utc_now().astimezone(ZoneInfo(issued.time_zone)).date()
+    whole = max(1, (issued.last_day - issued.first_day).days + 1)
+    return Line(
+        license_id=issued.license_id,
+        version=issued.version,
+        company=listed.company,
+        environment=listed.environment,
+        badge=STANDING_BADGES[issued.standing],
+        validity=f"{issued.first_day} to {issued.last_day}",
+        left=days_left(issued.last_day, today) if issued.standing in ("issued", "scheduled", "activated") else "",
+        elapsed=min(100, max(0, round((today - issued.first_day).days * 100 / whole))),
+        level=level_of((issued.last_day - today).days, issued.standing),
+        number=listed.application.number,
+    )
+
+
+@router.get("/licenses")
+def show(
+    request: Request,
+    house: Inside,
+    me: Reader,
+    chosen: Annotated[Filters, Depends(filters)],
+    cursor: Annotated[str, Query()] = "",
+) -> Response:
+    """One page of the list."""
+    with reading(house.engine) as session:
+        found = _page(session, me, chosen, cursor, PAGE_SIZE)
+    rows, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/licenses.html",
+        rows=[(each.issued, line(each)) for each in rows],
+        chosen=chosen,
+        filtered=chosen != Filters(),
+        standings=STANDING_CHOICES,
+        environments=ENVIRONMENT_CHOICES,
+        first=address("/licenses", chosen.values()) if cursor else None,
+        next=address("/licenses", {**chosen.values(), "cursor": cursor_for(_key(rows[-1]))}) if more else None,
+        csv=address("/licenses.csv", chosen.values()),
+    )
+
+
+@router.get("/licenses.csv")
+def as_csv(house: Inside, me: Reader, chosen: Annotated[Filters, Depends(filters)]) -> Response:
+    """The whole filtered list."""
+    head = ("License ID", "Version", "Customer", "Environment", "State", "First day", "Last usable day", "Time zone")
+    return csv_response("licenses", head, _all_rows(house, me, chosen))
+
+
+@router.get("/licenses/{license_id}")
+def detail(request: Request, house: Inside, me: SignedIn, license_id: str) -> Response:
+    """All versions under a License ID; also for the administrators of its customer."""
+    with reading(house.engine) as session:
+        found = _detail(session, house, me, license_id)
+    return site_of(request).pages.page(request, "pages/desk/license.html", license_page=found, zone_words_of=zone_words)
+
+
+@router.post("/licenses/{license_id}/renew")
+def renew(request: Request, house: Inside, me: Reader, license_id: str, form: Posted) -> Response:
+    """Starts a renewal with everything filled in from the newest version."""
+    with transaction(house.engine) as session:
+        newest = _visible_versions(session, me, license_id)[0]
+        draft = applications.start_renewal(session, me.actor, newest, utc_now())
+        started = draft.number
+    answer = RedirectResponse(f"/applications/{started}/edit", status_code=303)
+    flash.leave(answer, site_of(request).cookies, "Filled in from the license in force. Check the dates, then continue.")
+    return answer
+
+
+@router.post("/licenses/{license_id}/versions/{version}/file")
+def download(house: Inside, me: SignedIn, license_id: str, version: int, form: Posted) -> Response:
+    """The file of one version; an administrator who takes it has it, which proves the delivery."""
+    through = "portal" if _is_administrator(me) else "desk"
+    with transaction(house.engine) as session:
+        issued = next((each for each in _visible_versions(session, me, license_id) if each.version == version), None)
+        if issued is None:
+            raise NotFound(f"There is no version {version} of {license_id[:40]}.")
+        application = application_queries.get_application_by_id(session, issued.application)
+        delivery.record_download(session, me.actor, application, through, utc_now())
+        name, content = file_name(issued.license_id, issued.version), issued.envelope
+    return license_file_response(name, content)
+
+
+@router.post("/licenses/{license_id}/reminders")
+def acknowledge(request: Request, house: Inside, me: SignedIn, license_id: str, form: Posted) -> Response:
+    """ "Got it": the next reminder need not go to the backup contact."""
+    with transaction(house.engine) as session:
+        versions = _visible_versions(session, me, license_id)
+        issued = next((each for each in versions if each.version == form.integer("version")), None)
+        if issued is None:
+            raise NotFound("There is no such reminder.")
+        reminder_services.acknowledge(session, issued.id, form.integer("days_ahead") or 0, form.text("recipient"), utc_now())
+    answer = RedirectResponse(f"/licenses/{license_id}#reminders", status_code=303)
+    flash.leave(answer, site_of(request).cookies, "Thank you. Noted with your name.")
+    return answer
+
+
+def _is_administrator(me: Me) -> bool:
+    return Role.ADMINISTRATOR in me.actor.roles and not me.may(Permission.DOWNLOAD_FILE)
+
+
+def _visible_versions(session: Session, me: Me, license_id: str) -> Sequence[IssuedLicense]:
+    """The versions of a License ID that the person may know of. Raises NotFound for one they may not."""
+    versions = licenses.versions_of(session, license_id)
+    if versions:
+        _, tenant = customers.environment_with_tenant(session, versions[0].environment)
+        own = me.actor.tenant is not None and me.actor.tenant == tenant.id
+        if me.may(Permission.READ_ALL) or own or _applied_for(session, me, versions):
+            return versions
+    raise NotFound(f"There is no license {license_id[:40]}.")
+
+
+def _applied_for(session: Session, me: Me, versions: Sequence[IssuedLicense]) -> bool:
+    owners = (application_queries.get_application_by_id(session, each.application).owner for each in versions)
+    return me.may(Permission.READ_OWN) and me.person_id in set(owners)
+
+
+def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
+    rows = _visible_versions(session, me, license_id)
+    environment, tenant = customers.environment_with_tenant(session, rows[0].environment)
+    contents = [
+        applications.content_of(session, application_queries.get_application_by_id(session, each.application)) for each in rows
+    ]
+    versions = []
+    for position, issued in enumerate(rows):
+        older = contents[position + 1] if position + 1 < len(contents) else None
+        versions.append(
+            Version(
+                issued=issued,
+                application=application_queries.get_application_by_id(session, issued.application),
+                badge=STANDING_BADGES[issued.standing],
+                terms=shown_terms(contents[position], house.desk.catalogue),
+                difference=(shown_difference(older.terms, contents[position].terms, house.desk.catalogue) if older else None),
+                receipts=licenses.receipts_of(session, issued.id),
+            )
+        )
+    newest = rows[0]
+    today = utc_now().astimezone(ZoneInfo(newest.time_zone)).date()
+    told = [
+        (issued.version, row, REMINDER_BADGES[row.state]) for issued in rows for row in reminders.of_license(session, issued.id)
+    ]
+    return Detail(
+        license_id=newest.license_id,
+        tenant=tenant,
+        environment=environment,
+        versions=versions,
+        reminders=told,
+        left=days_left(newest.last_day, today),
+        renewal=application_queries.open_renewal_of(session, newest.application),
+        may_renew=me.may(Permission.APPLY) and newest.standing in ("issued", "scheduled", "activated", "expired"),
+        may_acknowledge=_is_administrator(me) or me.may(Permission.APPLY) or me.may(Permission.OPERATE),
+        may_download=_is_administrator(me) or me.may(Permission.DOWNLOAD_FILE),
+    )
+
+
+def _page(session: Session, me: Me, chosen: Filters, cursor: str, limit: int) -> list[ListedLicense]:
+    return directory.page_of_licenses(
+        session,
+        me.actor,
+        search=chosen.search,
+        standing=chosen.standing,
+        environment=chosen.environment,
+        after=time_and_id(cursor) if cursor else None,
+        limit=limit,
+    )
+
+
+def _key(listed: ListedLicense) -> Key:
+    return (listed.issued.valid_until.isoformat(), str(listed.issued.id))
+
+
+def _all_rows(house: House, me: Me, chosen: Filters) -> Iterator[Sequence[object]]:
+    cursor = ""
+    while True:
+        with reading(house.engine) as session:
+            found = _page(session, me, chosen, cursor, MAX_PAGE_SIZE)
+        for each in found[:MAX_PAGE_SIZE]:
+            issued = each.issued
+            yield (
+                issued.license_id,
+                issued.version,
+                each.company,
+                each.environment,
+                STANDING_BADGES[issued.standing].text,
+                issued.first_day,
+                issued.last_day,
+                issued.time_zone,
+            )
+        if len(found) <= MAX_PAGE_SIZE:
+            return
+        cursor = cursor_for(_key(found[MAX_PAGE_SIZE - 1]))

@@ -1,0 +1,97 @@
+"""A person's own page: time zone, shortcuts, tokens for programs."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workflow.database import reading, transaction
+from workflow.db.queries import people
+from workflow.errors import Invalid, Problem
+from workflow.services import accounts, preferences
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.access import SHORTCUTS_OFF, House, Inside, Me, SignedIn
+from workflow.web.desk.shown.form import COMMON_ZONES
+from workflow.web.shared import flash
+from workflow.web.shared.forms import FieldErrors, Posted
+from workflow.web.shared.headers import ONE_YEAR
+from workflow.web.shared.site import site_of
+
+router = APIRouter()
+LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year")]
+
+
+@router.get("/profile")
+def show(request: Request, house: Inside, me: SignedIn) -> Response:
+    """The page."""
+    return _page(request, house, me)
+
+
+@router.post("/profile/preferences")
+def choose(request: Request, house: Inside, me: SignedIn, form: Posted) -> Response:
+    """Keeps the time zone with the person, and the shortcuts with this browser."""
+    try:
+        with transaction(house.engine) as session:
+            preferences.choose_time_zone(session, me.actor, form.text("time_zone"))
+    except Invalid as error:
+        return _page(request, house, me, problems=error.problems, status=422)
+    cookies = site_of(request).cookies
+    answer = RedirectResponse("/profile", status_code=303)
+    cookies.put(answer, SHORTCUTS_OFF, "on" if form.checked("shortcuts") else "off", max_age=ONE_YEAR)
+    flash.leave(answer, cookies, "Saved.")
+    return answer
+
+
+@router.post("/profile/tokens")
+def make_token(request: Request, house: Inside, me: SignedIn, form: Posted) -> Response:
+    """Makes a token and shows it, this once."""
+    try:
+        with transaction(house.engine) as session:
+            token, row = accounts.make_token(
+                session, me.actor, form.text("name"), form.integer("days") or 0, now=utc_now(), wall=wall_now()
+            )
+            name = row.name
+    except Invalid as error:
+        return _page(request, house, me, problems=error.problems, name=form.text("name"), status=422)
+    # Shown in the answer itself: a redirect would have to carry the secret in a cookie or an address.
+    return _page(request, house, me, token=token, name=name, status=201)
+
+
+@router.post("/profile/tokens/{token_id}/revoke")
+def revoke_token(request: Request, house: Inside, me: SignedIn, token_id: UUID, form: Posted) -> Response:
+    """Ends one of the person's own tokens."""
+    with transaction(house.engine) as session:
+        accounts.revoke_token(session, me.actor, token_id, now=utc_now(), wall=wall_now())
+    answer = RedirectResponse("/profile#tokens", status_code=303)
+    flash.leave(answer, site_of(request).cookies, "The token is revoked. Programs that use it are refused from now on.")
+    return answer
+
+
+def _page(
+    request: Request,
+    house: House,
+    me: Me,
+    *,
+    problems: Sequence[Problem] = (),
+    token: str = "",
+    name: str = "",
+    status: int = 200,
+) -> Response:
+    with reading(house.engine) as session:
+        tokens = people.tokens_of(session, me.person_id)
+    return site_of(request).pages.page(
+        request,
+        "pages/desk/profile.html",
+        status=status,
+        tokens=tokens,
+        now=wall_now(),
+        errors=FieldErrors.of(problems),
+        summary=[(each.field, each.message) for each in problems],
+        new_token=token,
+        token_name=name,
+        zones=COMMON_ZONES,
+        lifetimes=LIFETIMES,
+        token_value="" if token else name,
+    )

@@ -1,0 +1,109 @@
+"""How a message gets on, in words: accepted by the mail server is never "received"."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from workflow.templating import instant
+from workflow.web.desk.shown.states import Badge
+
+
+class Message(Protocol):
+    """What is read of a stored message."""
+
+    channel: str
+    state: str
+    attempts: int
+    smtp_code: int | None
+    smtp_reply: str | None
+    sent_at: datetime | None
+    downloaded_at: datetime | None
+
+
+class Work(Protocol):
+    """What is read of the job behind it."""
+
+    id: UUID
+    state: str
+    attempts: int
+    next_at: datetime
+    last_error: str | None
+
+
+CHANNEL_WORDS = {"smime": "Encrypted mail", "openpgp": "Encrypted mail", "portal": "Link to the portal", "plain": "Mail"}
+
+
+@dataclass(frozen=True)
+class ShownDelivery:
+    """One recipient's line."""
+
+    badge: Badge
+    under: str
+    channel: str
+    answer: str
+    waits: bool
+    """waiting for its next try: it can be tried now"""
+    ended: bool
+    """accepted, refused or given up: another round is possible"""
+
+
+def shown_delivery(message: Message | None, job: Work, zone: str) -> ShownDelivery:
+    """A delivery in words, from the message (once there is one) and the job that carries it."""
+    badge, under = _state(message, job, zone)
+    return ShownDelivery(
+        badge=badge,
+        under=under,
+        channel=CHANNEL_WORDS.get(message.channel, message.channel) if message else "",
+        answer=_answer(message, job),
+        waits=job.state == "pending" and job.attempts > 0,
+        ended=job.state in ("done", "dead", "cancelled"),
+    )
+
+
+def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
+    tried = _try_words(job.attempts)
+    if message is None:
+        if job.state == "dead":
+            return Badge("Given up", "bad", "mail-x"), tried
+        if job.state == "cancelled":
+            return Badge("Cancelled by an operator", "", "ban"), ""
+        if job.attempts > 0 and job.last_error:
+            return Badge("Failed, will try again", "warn", "mail-warning"), _next_words(job, zone)
+        return Badge("Being prepared", "", "clock"), ""
+    match message.state:
+        case "accepted":
+            link = "Link accepted by mail server" if message.channel == "portal" else "Accepted by mail server"
+            when = instant(message.sent_at, zone) if message.sent_at else ""
+            if message.downloaded_at:
+                return Badge("Downloaded", "ok", "download"), instant(message.downloaded_at, zone)
+            return Badge(link, "ok", "mail-check"), ", ".join(part for part in (when, tried) if part)
+        case "refused":
+            return Badge("Refused", "bad", "mail-x"), tried
+        case "in_doubt":
+            return Badge("Not known whether it arrived", "bad", "mail-question-mark"), tried
+        case "skipped":
+            return Badge("Not sent any more", "", "ban"), ""
+        case "sending":
+            return Badge("Being sent", "info", "send"), tried
+        case _:
+            if job.state == "dead":
+                return Badge("Given up", "bad", "mail-x"), tried
+            if message.smtp_reply or job.last_error:
+                return Badge("Refused, will try again", "warn", "mail-warning"), _next_words(job, zone)
+            return Badge("Waiting to be sent", "", "clock"), ""
+
+
+def _answer(message: Message | None, job: Work) -> str:
+    if message is not None and message.smtp_reply:
+        reply = message.smtp_reply
+        return f"{message.smtp_code} {reply}" if message.smtp_code else reply
+    return job.last_error or ""
+
+
+def _next_words(job: Work, zone: str) -> str:
+    return f"{_try_words(job.attempts)}, next at {instant(job.next_at, zone)}"
+
+
+def _try_words(attempts: int) -> str:
+    return "first try" if attempts <= 1 else f"try {attempts}"
