@@ -1,6 +1,6 @@
-"""Two Celery apps, general and signing, that share no task. Messages carry job ids only; the database is the truth.
+"""Two Celery apps, general and signing, that share no task, and the relay's, which has none.
 
-Every setting is here because something was lost or repeated without it: see docs/operations.md, "Why these settings".
+Messages carry job ids only; the database is the truth. Every setting is here because something was lost or repeated without it: see docs/operations.md, "Why these settings".
 """
 
 import os
@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from workflow.domain.events import Job
 from workflow.settings import PREFIX
@@ -16,26 +17,24 @@ GENERAL_QUEUE = "general"
 SIGNING_QUEUE = "signing"
 DEFAULT_LEASE = 300
 
+# A broker named redis:// or rediss:// is spoken to through the repaired transport, whatever other place asks kombu for it.
+TRANSPORT_ALIASES.update(redis="workers.transport:Transport", rediss="workers.transport:Transport")
+
 
 def queue_of(kind: str) -> str:
     """The queue that a kind of job is published to."""
     return SIGNING_QUEUE if kind == Job.SIGN.value else GENERAL_QUEUE
 
 
-def _broker_url() -> str:
-    url = os.environ.get(f"{PREFIX}BROKER_URL", "redis://127.0.0.1:6379/0")
-    return url.replace("redis://", "workers.transport:Transport://", 1) if url.startswith("redis://") else url
-
-
 def _lease() -> int:
     return int(os.environ.get(f"{PREFIX}LEASE_SECONDS", str(DEFAULT_LEASE)))
 
 
-def _settings(queue: str) -> dict[str, Any]:
+def _settings(*queues: str) -> dict[str, Any]:
     # A task must end before its job's lease does, or two workers would own it: 240 s under a lease of 300 s.
     hard_limit = max(4, _lease() * 4 // 5)
     return {
-        "broker_url": _broker_url(),
+        "broker_url": os.environ.get(f"{PREFIX}BROKER_URL", "redis://127.0.0.1:6379/0"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -52,8 +51,8 @@ def _settings(queue: str) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
-        "task_default_queue": queue,
-        "task_queues": [Queue(queue)],
+        "task_default_queue": queues[0],
+        "task_queues": [Queue(queue) for queue in queues],
         "task_create_missing_queues": False,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -82,3 +81,6 @@ general.conf.beat_schedule = {
 
 signing = Celery("signing", include=["workers.signing"])
 signing.conf.update(_settings(SIGNING_QUEUE))
+
+publisher = Celery("relay")
+publisher.conf.update(_settings(GENERAL_QUEUE, SIGNING_QUEUE))

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.app import general, queue_of
+from workers.app import publisher, queue_of
 from workflow.database import create_engine, transaction
 from workflow.db.jobs import take_due
 from workflow.db.outbox import CHANNEL
@@ -115,7 +115,7 @@ class _Doorbell:
 def main() -> None:
     """Runs one relay with the settings of the environment until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    relay = Relay(load(RelaySettings), general)
+    relay = Relay(load(RelaySettings), publisher)
     signal.signal(signal.SIGTERM, relay.stop)
     signal.signal(signal.SIGINT, relay.stop)
     relay.run()

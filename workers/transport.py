@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with one repair, named in a broker URL's place by `workers.app`.
+"""Kombu's Redis transport with one repair; `workers.app` puts it in the place of kombu's own.
 
 When the server goes away under load, kombu 5.7.0 asks a connection without a client for its host name, and the worker exits
 with `'NoneType' object has no attribute 'hostname'` (9 of 30 restarts; 0 of 30 with this class). A lost connection is what

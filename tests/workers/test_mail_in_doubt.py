@@ -76,9 +76,7 @@ def test_killed_after_the_server_took_it_the_mail_is_found_and_not_sent_again(
     assert the_delivery(company).resolved_by == "archive"
 
 
-def test_killed_before_the_server_had_it_the_same_bytes_are_sent(
-    company: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_before_the_server_had_it_the_same_bytes_are_sent(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     number = issued(company)
     kill_when(company, monkeypatch, arrived=False)
     stored = the_delivery(company).mime

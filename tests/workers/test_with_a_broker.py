@@ -1,0 +1,111 @@
+"""Relay and workers as they run in life: processes of their own, with a real broker between them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ValkeyServer
+from tests.workers.conftest import SENDER, Company
+from workflow.domain.events import Job
+from workflow.mail.demo_keys import DemoFiles
+
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(company: Company, valkey: ValkeyServer, issuer_keys: Path, mail_keys: DemoFiles, tmp_path: Path) -> Iterator[Start]:
+    """Starts a process by its name: relay, general or signing, each with its own settings only."""
+    url = company.engine.url.render_as_string(hide_password=False)
+    common = {
+        **os.environ,
+        "LICDESK_MODE": "demo",
+        "LICDESK_DATABASE_URL": url,
+        "LICDESK_BROKER_URL": valkey.url,
+        "LICDESK_LEASE_SECONDS": "5",
+    }
+    mail = {
+        "LICDESK_SMTP_PORT": str(company.smtp.port),
+        "LICDESK_SMTP_TLS": "none",
+        "LICDESK_MAIL_SENDER": SENDER,
+        "LICDESK_MAIL_CA": str(mail_keys.authority),
+        "LICDESK_MAIL_SIGNER_CERTIFICATE": str(mail_keys.signer_certificate),
+        "LICDESK_MAIL_SIGNER_KEY": str(mail_keys.signer_key),
+    }
+    keys = {
+        "LICDESK_TRUST_DIR": str(issuer_keys / "trust"),
+        "LICDESK_ISSUER_KEYS": company.room.settings.issuer_keys,
+        "LICDESK_ISSUER_KEY_SECRET_FILE": str(issuer_keys / "secret"),
+    }
+    celery = [sys.executable, "-m", "celery"]
+    tail = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--concurrency", "1"]
+    commands = {
+        "relay": ([sys.executable, "-m", "workers.relay"], {}),
+        "general": ([*celery, "-A", "workers.app:general", "worker", "-n", "general@%h", *tail], mail),
+        "signing": ([*celery, "-A", "workers.app:signing", "worker", "-n", "signing@%h", *tail], keys),
+    }
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(name: str) -> subprocess.Popen[bytes]:
+        command, own = commands[name]
+        log = (tmp_path / f"{name}.log").open("ab")
+        process = subprocess.Popen(command, env={**common, **own}, stdout=log, stderr=log, start_new_session=True)
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+
+def wait_for_status(company: Company, number: str, status: str, seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while company.application(number).status != status:
+        assert time.monotonic() < end, [(job.kind, job.state, job.last_error) for job in company.jobs()]
+        time.sleep(0.1)
+
+
+def test_an_approval_ends_in_a_delivered_license_with_real_processes(company: Company, start: Start) -> None:
+    number = company.apply()
+    for name in ("relay", "general", "signing"):
+        start(name)
+    company.approve(number)
+    wait_for_status(company, number, "delivered")
+    assert len([each for each in company.smtp.messages if each.get_content_type() == "application/pkcs7-mime"]) == 1
+
+
+def test_work_owed_while_the_broker_is_away_is_done_when_it_is_back(
+    company: Company, start: Start, valkey: ValkeyServer
+) -> None:
+    for name in ("relay", "general", "signing"):
+        start(name)
+    valkey.stop()
+    number = company.apply()
+    company.approve(number)
+    time.sleep(1)
+    assert company.application(number).status == "approved"
+    valkey.start()
+    wait_for_status(company, number, "delivered", seconds=60)
+
+
+@pytest.mark.crash
+def test_a_signing_worker_killed_again_and_again_signs_once(company: Company, start: Start) -> None:
+    start("relay")
+    numbers = [company.apply(environment=name) for name in ("DEV", "UAT", "PROD")]
+    for number in numbers:
+        company.approve(number)
+    for _ in range(3):
+        process = start("signing")
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGKILL)
+    start("signing")
+    for number in numbers:
+        wait_for_status(company, number, "issued", seconds=60)
+    assert [job.state for job in company.jobs(Job.SIGN)] == ["done"] * 3
