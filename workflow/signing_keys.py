@@ -113,14 +113,16 @@ def _read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise KeyRefused(f"The key {path} cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyRefused(f"The key {path} is not a regular file.")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise KeyRefused(f"The key {path} has mode {mode:04o}; others could read it. Run: chmod 600 {path}")
-        return file.read(_LARGEST_KEY_FILE)
+        return os.read(descriptor, _LARGEST_KEY_FILE)
+    finally:
+        os.close(descriptor)
 
 
 def _write_private(path: Path, content: bytes) -> None:
