@@ -1,6 +1,7 @@
 """Two Celery apps, general and signing, that share no task, and the relay's, which has none.
 
-Messages carry job ids only; the database is the truth. Every setting is here because something was lost or repeated without it: see docs/operations.md, "Why these settings".
+Messages carry job ids only; the database is the truth. Every setting is here because something was lost or repeated
+without it: see docs/operations.md, "Why these settings".
 """
 
 import os
