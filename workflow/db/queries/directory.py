@@ -117,7 +117,7 @@ def reminders_of(session: Session, licenses: Collection[UUID]) -> dict[UUID, lis
 
 def _licenses(actor: Actor) -> Any:
     query = (
-        select(IssuedLicense, Application, Tenant.company, Tenant.tenant_id, Environment.name)
+        select(IssuedLicense, Application, Tenant, Environment)
         .join(Application, col(Application.id) == col(IssuedLicense.application))
         .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
         .join(Tenant, col(Tenant.id) == col(Environment.tenant))

@@ -140,6 +140,7 @@ def add_recipient(request: Request, house: Inside, me: CustomerEditor, tenant_id
                 name=form.text("name"),
                 address=form.text("address"),
                 certificate=sent.content if sent else None,
+                authorities=house.desk.mail_authorities,
                 now=utc_now(),
                 wall=wall_now(),
             )
@@ -164,7 +165,13 @@ def change_certificate(
         with transaction(house.engine) as session:
             row = _recipient_of(session, tenant_id, recipient)
             customers.change_certificate(
-                session, me.actor, row.id, sent.content if sent else None, now=utc_now(), wall=wall_now()
+                session,
+                me.actor,
+                row.id,
+                sent.content if sent else None,
+                authorities=house.desk.mail_authorities,
+                now=utc_now(),
+                wall=wall_now(),
             )
             name = row.name
     except Invalid as error:

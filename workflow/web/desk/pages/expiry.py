@@ -101,8 +101,8 @@ def _endings(session: Session, me: Me, now: datetime) -> list[Ending]:
         Ending(
             license_id=listed.issued.license_id,
             version=listed.issued.version,
-            company=listed.company,
-            environment=listed.environment,
+            company=listed.tenant.company,
+            environment=listed.environment.name,
             last_day=listed.issued.last_day,
             ended=listed.issued.valid_until <= now,
             successor_version=successor.version if successor else None,

@@ -131,7 +131,7 @@ def _ending(session: Session, me: Me) -> list[Need]:
     for listed, successor, renewal in directory.ending_between(session, me.actor, now, now + AHEAD, limit=50):
         if successor is None and renewal is None and listed.application.owner == me.person_id:
             today = now.astimezone(ZoneInfo(listed.issued.time_zone)).date()
-            title = f"{listed.company} {listed.environment}"
+            title = f"{listed.tenant.company} {listed.environment.name}"
             detail = f"Version {listed.issued.version} has {days_left(listed.issued.last_day, today)} and no renewal."
             needs.append(Need("calendar-clock", title, detail, f"/licenses/{listed.issued.license_id}#renew", "Start renewal"))
     return needs

@@ -127,8 +127,8 @@ def line(listed: ListedLicense) -> Line:
     return Line(
         license_id=issued.license_id,
         version=issued.version,
-        company=listed.company,
-        environment=listed.environment,
+        company=listed.tenant.company,
+        environment=listed.environment.name,
         badge=STANDING_BADGES[issued.standing],
         validity=f"{issued.first_day} to {issued.last_day}",
         left=days_left(issued.last_day, today) if issued.standing in ("issued", "scheduled", "activated") else "",
@@ -303,8 +303,8 @@ def _all_rows(house: House, me: Me, chosen: Filters) -> Iterator[Sequence[object
             yield (
                 issued.license_id,
                 issued.version,
-                each.company,
-                each.environment,
+                each.tenant.company,
+                each.environment.name,
                 STANDING_BADGES[issued.standing].text,
                 issued.first_day,
                 issued.last_day,
