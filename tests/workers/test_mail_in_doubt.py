@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from tests.workers.conftest import Company
+from tests.servers import SmtpCatcher
+from tests.workers.company import Company
 from workers import mailing
 from workflow.database import transaction
 from workflow.db import jobs
@@ -54,34 +55,36 @@ def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: boo
             row.lease_until = row.next_at = wall_now() - timedelta(seconds=1)
 
 
-def put_into_archive(company: Company) -> None:
+def put_into_archive(company: Company, smtp: SmtpCatcher) -> None:
     archive = Path(str(company.here.settings.mail_archive).removeprefix("maildir:"))
     for folder in ("new", "cur", "tmp"):
         (archive / folder).mkdir(parents=True, exist_ok=True)
-    for position, envelope in enumerate(company.smtp.envelopes):
+    for position, envelope in enumerate(smtp.envelopes):
         assert isinstance(envelope.content, bytes)
         (archive / "new" / f"{position}.desk").write_bytes(envelope.content)
 
 
 def test_killed_after_the_server_took_it_the_mail_is_found_and_not_sent_again(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = issued(company)
     kill_when(company, monkeypatch, arrived=True)
     assert the_delivery(company).state == "sending"
-    put_into_archive(company)
+    put_into_archive(company, smtp)
     company.run(Job.DELIVER)
-    assert len(company.smtp.messages) == 1
+    assert len(smtp.messages) == 1
     assert company.application(number).status == "delivered"
     assert the_delivery(company).resolved_by == "archive"
 
 
-def test_killed_before_the_server_had_it_the_same_bytes_are_sent(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_before_the_server_had_it_the_same_bytes_are_sent(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     number = issued(company)
     kill_when(company, monkeypatch, arrived=False)
     stored = the_delivery(company).mime
     company.run(Job.DELIVER)
-    (envelope,) = company.smtp.envelopes
+    (envelope,) = smtp.envelopes
     assert stored is not None
     assert isinstance(envelope.content, bytes)
     assert envelope.content.rstrip(b"\r\n") == stored.rstrip(b"\r\n")
@@ -89,7 +92,7 @@ def test_killed_before_the_server_had_it_the_same_bytes_are_sent(company: Compan
 
 
 def test_without_an_archive_a_mail_in_doubt_waits_for_an_operator_and_is_shown_as_such(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = issued(company)
     kill_when(company, monkeypatch, arrived=True)
@@ -98,19 +101,21 @@ def test_without_an_archive_a_mail_in_doubt_waits_for_an_operator_and_is_shown_a
     assert the_delivery(company).state == "in_doubt"
     (job,) = company.jobs(Job.DELIVER)
     assert job.state == "dead"
-    assert len(company.smtp.messages) == 1
+    assert len(smtp.messages) == 1
     assert company.application(number).status == "issued"
     with transaction(company.engine) as session:  # the operator presses Retry
         assert jobs.retry(session, job.id, wall_now())
     company.run(Job.DELIVER)
-    assert len(company.smtp.messages) == 2
-    assert len({each["Message-ID"] for each in company.smtp.messages}) == 1
+    assert len(smtp.messages) == 2
+    assert len({each["Message-ID"] for each in smtp.messages}) == 1
     assert company.application(number).status == "delivered"
 
 
-def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_of_it(company: Company) -> None:
+def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_of_it(
+    company: Company, smtp: SmtpCatcher
+) -> None:
     number = issued(company)
-    company.smtp.refuse["RCPT"] = "550 5.1.1 no such user"
+    smtp.refuse["RCPT"] = "550 5.1.1 no such user"
     company.run(Job.DELIVER)
     (job,) = company.jobs(Job.DELIVER)
     assert job.state == "dead"
@@ -119,21 +124,23 @@ def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_
     assert len([each for each in company.jobs(Job.LETTER) if each.detail == "needs_attention"]) == 2
 
 
-def test_a_busy_server_is_tried_again_later(company: Company) -> None:
+def test_a_busy_server_is_tried_again_later(company: Company, smtp: SmtpCatcher) -> None:
     number = issued(company)
-    company.smtp.refuse["DATA"] = "451 4.3.0 try later"
+    smtp.refuse["DATA"] = "451 4.3.0 try later"
     company.run(Job.DELIVER)
     (job,) = company.jobs(Job.DELIVER)
     assert job.state == "pending"
     assert job.next_at > wall_now()
     assert the_delivery(company).state == "prepared"
-    company.smtp.refuse.clear()
+    smtp.refuse.clear()
     company.run(Job.DELIVER)
     assert company.application(number).status == "delivered"
-    assert len(company.smtp.messages) == 1
+    assert len(smtp.messages) == 1
 
 
-def test_a_worker_whose_lease_was_taken_sends_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_lease_was_taken_sends_nothing(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     issued(company)
     real = mailing.encrypted
 
@@ -145,21 +152,21 @@ def test_a_worker_whose_lease_was_taken_sends_nothing(company: Company, monkeypa
 
     monkeypatch.setattr(mailing, "encrypted", slow)
     company.run(Job.DELIVER)
-    assert company.smtp.messages == []
+    assert smtp.messages == []
 
 
-def test_the_bytes_on_the_wire_hold_no_license_in_clear(company: Company) -> None:
+def test_the_bytes_on_the_wire_hold_no_license_in_clear(company: Company, smtp: SmtpCatcher) -> None:
     issued(company)
     company.run(Job.DELIVER)
     company.run(Job.LETTER)
-    for envelope in company.smtp.envelopes:
+    for envelope in smtp.envelopes:
         assert isinstance(envelope.content, bytes)
         assert b"payloadType" not in envelope.content
         assert b"vnd.serviceme.license.v1" not in envelope.content
 
 
 def test_an_answer_lost_after_data_is_looked_up_before_anything_is_repeated(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workflow.mail.outcomes import Failure
 
@@ -175,7 +182,7 @@ def test_an_answer_lost_after_data_is_looked_up_before_anything_is_repeated(
     monkeypatch.undo()
     (job,) = company.jobs(Job.DELIVER)
     assert job.state == "pending"
-    put_into_archive(company)
+    put_into_archive(company, smtp)
     company.run(Job.DELIVER)
-    assert len(company.smtp.messages) == 1
+    assert len(smtp.messages) == 1
     assert company.application(number).status == "delivered"

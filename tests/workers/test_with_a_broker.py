@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ValkeyServer
-from tests.workers.conftest import SENDER, Company
+from tests.servers import SmtpCatcher, ValkeyServer
+from tests.workers.company import SENDER, Company
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import DemoFiles
 
@@ -19,7 +19,9 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def start(company: Company, valkey: ValkeyServer, issuer_keys: Path, mail_keys: DemoFiles, tmp_path: Path) -> Iterator[Start]:
+def start(
+    company: Company, smtp: SmtpCatcher, valkey: ValkeyServer, issuer_keys: Path, mail_keys: DemoFiles, tmp_path: Path
+) -> Iterator[Start]:
     """Starts a process by its name: relay, general or signing, each with its own settings only."""
     url = company.engine.url.render_as_string(hide_password=False)
     common = {
@@ -30,7 +32,7 @@ def start(company: Company, valkey: ValkeyServer, issuer_keys: Path, mail_keys: 
         "LICDESK_LEASE_SECONDS": "5",
     }
     mail = {
-        "LICDESK_SMTP_PORT": str(company.smtp.port),
+        "LICDESK_SMTP_PORT": str(smtp.port),
         "LICDESK_SMTP_TLS": "none",
         "LICDESK_MAIL_SENDER": SENDER,
         "LICDESK_MAIL_CA": str(mail_keys.authority),
@@ -72,13 +74,13 @@ def wait_for_status(company: Company, number: str, status: str, seconds: float =
         time.sleep(0.1)
 
 
-def test_an_approval_ends_in_a_delivered_license_with_real_processes(company: Company, start: Start) -> None:
+def test_an_approval_ends_in_a_delivered_license_with_real_processes(company: Company, smtp: SmtpCatcher, start: Start) -> None:
     number = company.apply()
     for name in ("relay", "general", "signing"):
         start(name)
     company.approve(number)
     wait_for_status(company, number, "delivered")
-    assert len([each for each in company.smtp.messages if each.get_content_type() == "application/pkcs7-mime"]) == 1
+    assert len([each for each in smtp.messages if each.get_content_type() == "application/pkcs7-mime"]) == 1
 
 
 def test_work_owed_while_the_broker_is_away_is_done_when_it_is_back(
