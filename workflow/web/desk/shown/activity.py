@@ -35,7 +35,7 @@ class Entry:
 Sentence = Callable[[str, Mapping[str, Any]], tuple[str, str, str]]
 """From the actor's name and the payload to icon, kind and sentence."""
 
-_CHANNELS = {"smime": "by encrypted mail", "openpgp": "by encrypted mail", "portal": "through the portal"}
+_MESSAGES = {"smime": "Encrypted mail", "openpgp": "Encrypted mail", "portal": "Link to the portal"}
 
 
 def _receipt_kept(_who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -75,7 +75,7 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
         facts.DeliveryAccepted.type: lambda _who, said: (
             "mail-check",
             "ok",
-            f"Delivery to {said['address']} accepted {_CHANNELS.get(said['channel'], '')}".rstrip(),
+            f"{_MESSAGES.get(said['channel'], 'Mail')} to {said['address']} accepted by the mail server",
         ),
         facts.DeliveryFailed.type: lambda _who, said: ("mail-x", "bad", f"Delivery to {said['address']} refused"),
         facts.LicenseDelivered.type: lambda _who, said: (
@@ -119,6 +119,10 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
 )
 
 
+_VERBATIM: Mapping[str, str] = MappingProxyType({facts.DeliveryFailed.type: "reply", facts.SigningFailed.type: "reason"})
+"""Which member of a failure's payload is somebody else's words, to be quoted as they are."""
+
+
 def entries(stored: Iterable[StoredEvent]) -> tuple[Entry, ...]:
     """The history, in the order given."""
     return tuple(entry(each) for each in stored)
@@ -132,5 +136,5 @@ def entry(stored: StoredEvent) -> Entry:
         sentence(stored.actor_name, said) if sentence else ("circle", "", f"{stored.type} by {stored.actor_name}")
     )
     words = str(said.get("comment") or "")
-    answer = str(said.get("reply") or (said.get("reason", "") if stored.type == facts.SigningFailed.type else ""))
+    answer = str(said.get(_VERBATIM.get(stored.type, ""), ""))
     return Entry(icon, kind, title, stored.at, words or answer, verbatim=bool(answer and not words))

@@ -25,10 +25,21 @@ TERM_LABELS: Mapping[str, str] = MappingProxyType(
 KIND_WORDS: Mapping[str, str] = MappingProxyType({"standard": "Standard", "trial": "Trial", "extension": "Extension"})
 ON_EXPIRY_WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "warn": "people are warned, nothing stops",
-        "block_new": "nothing new can be started",
-        "read_only": "people can only read",
+        "warn": "People are warned, nothing stops",
+        "block_new": "What exists goes on, nothing new can be started",
+        "read_only": "People can only read",
     }
+)
+COUNT_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "named": "everyone who is authorized counts",
+        "active_30d": "whoever was active in the last 30 days counts",
+        "concurrent": "those in use at the same time count",
+        "total": "all that exist count",
+    }
+)
+OVER_WORDS: Mapping[str, str] = MappingProxyType(
+    {"warn": "people are warned", "block_new": "what exists goes on, nothing more can be added"}
 )
 
 
@@ -101,10 +112,10 @@ def shown_terms(content: ApplicationContent, catalogue: Catalogue) -> ShownTerms
         contract_reference=request.contract_reference,
         note=request.note,
         grace=f"{days_word(defaults.grace_days)} after the last usable day in which nothing stops",
-        on_expiry=ON_EXPIRY_WORDS.get(defaults.on_expiry, defaults.on_expiry.replace("_", " ")),
+        on_expiry=ON_EXPIRY_WORDS[defaults.on_expiry],
         counting=(
-            f"users are counted by {_plain(defaults.count_users)}, agents by {_plain(defaults.count_agents)}; "
-            f"over a limit: {_plain(defaults.over_limit)}"
+            f"Users: {COUNT_WORDS[defaults.count_users]}. Agents: {COUNT_WORDS[defaults.count_agents]}. "
+            f"At a limit: {OVER_WORDS[defaults.over_limit]}."
         ),
         contact=contact,
     )
@@ -218,7 +229,3 @@ def _end_moved(days: int) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _plain(code: str) -> str:
-    return code.replace("_", " ")

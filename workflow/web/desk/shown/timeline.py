@@ -110,11 +110,11 @@ def groups_of(endings: Iterable[Ending], today: date, steps: Sequence[int]) -> l
 
 
 def axis_of(today: date) -> list[Tick]:
-    """Today, then the first and the fifteenth of each month that leave room for the word before them."""
+    """Today, then the first of each month that leaves room for the word before it."""
     ticks = [Tick(0.6, "Today", "start")]
-    for offset in range(8, WINDOW - 2):
+    for offset in range(16, WINDOW - 6):
         at = today + timedelta(days=offset)
-        if at.day in (1, 15):
+        if at.day == 1:
             ticks.append(Tick(_x(offset), f"{at.day} {at:%b}", "middle"))
     return ticks
 
