@@ -31,7 +31,13 @@ class Work(Protocol):
     last_error: str | None
 
 
-CHANNEL_WORDS = {"smime": "Encrypted mail", "openpgp": "Encrypted mail", "portal": "Link to the portal", "plain": "Mail"}
+CHANNEL_WORDS = {
+    "smime": "Encrypted mail",
+    "openpgp": "Encrypted mail",
+    "portal": "Link to the portal",
+    "signed": "Signed mail",
+    "plain": "Mail",
+}
 
 
 @dataclass(frozen=True)
