@@ -2,9 +2,16 @@
 
 import typer
 
-from workflow.cli import console, keys
+from workflow.cli import console, keys, serving, up
 
-app = typer.Typer(name="licdesk", help="License Desk: approval in front of the license signature.", no_args_is_help=True)
+app = typer.Typer(
+    name="licdesk",
+    help="License Desk: an approval in front of the license signature.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # they hold passwords
+)
+app.add_typer(up.app)
+app.add_typer(serving.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(console.app, name="console")
 

@@ -175,7 +175,7 @@ class Supervisor:
                 stdout=writing,
                 stderr=writing,
                 start_new_session=True,  # Ctrl-C in the terminal is ours: we stop the programs in order
-                preexec_fn=partial(_end_with, os.getpid()) if sys.platform == "linux" else None,
+                preexec_fn=partial(end_with, os.getpid()),
             )
         except BaseException:
             os.close(reading)
@@ -255,12 +255,15 @@ class Supervisor:
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork: a child must not
 
 
-def _end_with(parent: int) -> None:
-    """Runs between fork and exec, and survives exec: the kernel kills this process when the thread that started it
-    ends, even by kill -9. (The guardian does the same for all platforms and for grandchildren, a moment later.)"""
+def end_with(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Asks the kernel for a signal to this process when the thread that started it ends, even by kill -9.
+
+    Called between fork and exec, it survives the exec. Linux only; elsewhere the guardian does it, a moment later, as it
+    does everywhere for grandchildren.
+    """
     if _libc:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was killed before we asked
+        _libc.prctl(_PR_SET_PDEATHSIG, how)
+    if os.getppid() != parent:  # it ended before we asked
         os._exit(1)
 
 

@@ -1,0 +1,48 @@
+"""Who and what the demo has: the people, the customer, the recipients. Facts only; `licdesk demo seed` makes them real."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from workflow.domain.roles import Role
+
+
+@dataclass(frozen=True)
+class DemoPerson:
+    """An account of the demo. `does` is what a newcomer should know about it."""
+
+    name: str
+    email: str
+    role: Role
+    does: str
+
+
+@dataclass(frozen=True)
+class DemoRecipient:
+    """An administrator at the customer. Without a certificate a delivery takes the portal."""
+
+    name: str
+    email: str
+    has_certificate: bool
+
+
+TENANT_ID: Final = "T-20817"
+COMPANY: Final = "Harbourline Logistics Co., Ltd."
+TIME_ZONE: Final = "Asia/Shanghai"
+CONSOLE_ENVIRONMENT: Final = "PROD"
+"""The environment whose License Management runs beside the desk."""
+
+LIAISON: Final = DemoPerson("Mei Sato", "mei.sato@serviceme.example", Role.LIAISON, "applies for licenses and renews them")
+APPROVER: Final = DemoPerson("Jonas Weber", "jonas.weber@serviceme.example", Role.APPROVER, "approves, or asks for changes")
+SECOND_APPROVER: Final = DemoPerson("Amara Okafor", "amara.okafor@serviceme.example", Role.APPROVER, "approves, too")
+OPERATOR: Final = DemoPerson("Tomas Riva", "tomas.riva@serviceme.example", Role.OPERATOR, "watches jobs, keys and people")
+AUDITOR: Final = DemoPerson("Ines Duarte", "ines.duarte@serviceme.example", Role.AUDITOR, "reads everything, changes nothing")
+STAFF: Final = (LIAISON, APPROVER, SECOND_APPROVER, OPERATOR, AUDITOR)
+
+ADMINISTRATOR: Final = DemoPerson(
+    "Zhang Wei", "wei.zhang@harbourline.example", Role.ADMINISTRATOR, "uploads and activates, in License Management"
+)
+RECIPIENTS: Final = (
+    DemoRecipient(ADMINISTRATOR.name, ADMINISTRATOR.email, has_certificate=True),
+    DemoRecipient("Platform operations", "admins@harbourline.example", has_certificate=True),
+    DemoRecipient("Chen Yu", "yu.chen@harbourline.example", has_certificate=False),
+)

@@ -1,0 +1,118 @@
+"""`licdesk serve`, `relay`, `worker` and `beat`: each becomes uvicorn or Celery by `exec`, so that no server process has
+the command line's modules, and signals reach the server itself."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from workflow.settings import BeatSettings, load
+
+app = typer.Typer()
+
+GRACE_SECONDS = 3
+"""how long a stopping web server waits for open answers; an event stream never ends by itself"""
+
+
+class Queue(StrEnum):
+    """The two kinds of worker. They share no task and no secret."""
+
+    GENERAL = "general"
+    SIGNING = "signing"
+
+
+def web(application: str, host: str, port: int, processes: int = 1) -> tuple[str, ...]:
+    """The command that serves `module:factory`."""
+    options = ["--host", host, "--port", str(port), "--workers", str(processes)]
+    quiet = ["--no-server-header", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
+    return (sys.executable, "-m", "uvicorn", application, "--factory", *options, *quiet)
+
+
+def desk(host: str, port: int, processes: int = 1) -> tuple[str, ...]:
+    """The command that serves the desk's pages and API."""
+    return web("workflow.web.desk.app:create_app", host, port, processes)
+
+
+def console(host: str, port: int) -> tuple[str, ...]:
+    """The command that serves License Management."""
+    return web("workflow.web.console.app:create_app", host, port)
+
+
+def inbox(host: str, port: int, smtp_port: int) -> tuple[str, ...]:
+    """The command that catches the demo's mail and shows it."""
+    ports = ["--port", str(port), "--smtp-port", str(smtp_port)]
+    return (sys.executable, "-m", "workflow.inbox", "--host", host, *ports)
+
+
+def relay() -> tuple[str, ...]:
+    """The command that hands due jobs to the broker."""
+    return (sys.executable, "-m", "workers.relay")
+
+
+def worker(queue: Queue, concurrency: int) -> tuple[str, ...]:
+    """The command that works one queue off."""
+    work = ["worker", "--queues", queue.value, "--hostname", f"{queue.value}@%h", "--concurrency", str(concurrency)]
+    # Gossip and mingle let workers wait for one another; ours know each other by the database only.
+    return (*_celery(queue), *work, "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+
+
+def beat(schedule: Path) -> tuple[str, ...]:
+    """The command that wakes the scans. `schedule` is a file it keeps its last times in."""
+    return (*_celery(Queue.GENERAL), "beat", "--loglevel", "INFO", "--schedule", str(schedule))
+
+
+def worker_environ() -> dict[str, str]:
+    """What a worker needs to be told before Celery is imported."""
+    # A SIGTERM (all that containers and init systems send) gives running tasks their time and then returns the rest.
+    return {"REMAP_SIGTERM": "SIGQUIT"}
+
+
+def _celery(queue: Queue) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "-A", f"workers.app:{queue.value}")
+
+
+_Host = Annotated[str, typer.Option(help="The address to listen on.")]
+
+
+@app.command("serve")
+def serve_command(
+    host: _Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8300,
+    processes: Annotated[int, typer.Option(help="How many processes serve.", min=1)] = 1,
+) -> None:
+    """Serve the desk: pages and API."""
+    _become(desk(host, port, processes))
+
+
+@app.command("relay")
+def relay_command() -> None:
+    """Hand due jobs to the broker."""
+    _become(relay())
+
+
+@app.command("worker")
+def worker_command(
+    queue: Annotated[Queue, typer.Argument(help="general (mail, reminders) or signing (the issuer keys).")],
+    concurrency: Annotated[int, typer.Option(help="How many jobs at a time.", min=1)] = 2,
+) -> None:
+    """Work one queue off."""
+    os.environ.update({name: value for name, value in worker_environ().items() if name not in os.environ})
+    _become(worker(queue, concurrency))
+
+
+@app.command("beat")
+def beat_command(
+    schedule: Annotated[
+        Path | None,
+        typer.Option(help="Keeps the times of the last scans; in LICDESK_DATA_DIR when not given.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Wake the scans for reminders, expiry and housekeeping. Run one."""
+    _become(beat(schedule or load(BeatSettings).data_dir / "beat-schedule"))
+
+
+def _become(command: tuple[str, ...]) -> NoReturn:
+    os.execv(command[0], command)  # noqa: S606  (our own interpreter, no shell)
