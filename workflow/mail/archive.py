@@ -1,45 +1,97 @@
-"""Looks a message up where mail arrives, to settle whether one in doubt was accepted."""
+"""Settles doubt: whether a message whose outcome is unknown did arrive, by its Message-ID in a mailbox of all that was sent."""
 
-from datetime import datetime
-from email.parser import BytesHeaderParser
-from email.policy import compat32
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from workflow.errors import Misconfigured
+from workflow.errors import Misconfigured, Unavailable
 
-_HEADER_LIMIT = 65_536
+SCHEME = "maildir:"
+LONGEST_HEADER = 1 << 18
+CHUNK = 8_192
+# The time stamps of a file server and of this machine differ; looking at a few more files costs nothing.
+CLOCK_SLACK = timedelta(minutes=5)
+
+_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 
 
 class ArchiveUnusable(Misconfigured):
-    """LICDESK_MAIL_ARCHIVE names something this desk cannot look into."""
+    """The setting names no archive that can be searched."""
 
     code = "mail.archive"
 
 
-def find_in_archive(url: str, message_id: str, since: datetime) -> bool:
-    """Whether a message with this Message-ID has arrived at or after `since`. `url` is `maildir:PATH`.
+class ArchiveAway(Unavailable):
+    """The archive cannot be read now, so the doubt stays."""
 
-    Reads the header of those files only that were written since. Raises ArchiveUnusable for any other URL.
+    code = "mail.archive_away"
+
+
+def find_in_archive(url: str, message_id: str, since: datetime) -> bool:
+    """Whether a message with this Message-ID arrived in the archive (`maildir:PATH`) after `since`.
+
+    False is a promise that it did not arrive, on which a message is sent again: so an archive that cannot be read raises
+    ArchiveAway, never False. Raises ArchiveUnusable for a setting that names none.
     """
-    scheme, _, path = url.partition(":")
-    if scheme != "maildir" or not path:
+    if not url.startswith(SCHEME):
         raise ArchiveUnusable(f"LICDESK_MAIL_ARCHIVE is {url!r}. Write maildir: and the path of a Maildir.")
-    wanted = message_id.strip()
-    parser = BytesHeaderParser(policy=compat32)
+    wanted = message_id.encode("ascii")
+    try:
+        return any(_is_message(path, wanted) for path in _arrived_since(Path(url[len(SCHEME) :]), since - CLOCK_SLACK))
+    except OSError as error:
+        raise ArchiveAway(f"The mail archive {url} can't be read: {error.strerror}.") from error
+
+
+def _arrived_since(maildir: Path, since: datetime) -> Iterator[str]:
+    """Newest first in each folder: what is in doubt was sent a moment ago."""
     for folder in ("new", "cur"):
-        for file in _files(Path(path) / folder):
-            try:
-                if file.stat().st_mtime < since.timestamp():
-                    continue
-                with file.open("rb") as stored:
-                    head = stored.read(_HEADER_LIMIT)
-            except FileNotFoundError:  # moved from new to cur while we looked: it is met again there
-                continue
-            found = parser.parsebytes(head).get("Message-ID", "")
-            if "".join(str(found).split()) == wanted:
-                return True
+        with os.scandir(maildir / folder) as entries:
+            recent = [
+                (entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in entries if not entry.name.startswith(".")
+            ]
+        for changed, path in sorted(recent, reverse=True):
+            if changed < since.timestamp():
+                break
+            yield path
+
+
+def _is_message(path: str, wanted: bytes) -> bool:
+    try:
+        header = _header(path)
+    except FileNotFoundError:
+        # A mail program moved it from new to cur, which is searched next, or changed its flags there.
+        renamed = _renamed(path)
+        if renamed is None:
+            return False
+        header = _header(renamed)
+    if wanted not in header:
+        return False
+    for line in _FOLD.sub(b" ", header).splitlines():
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"message-id":
+            return value.strip() == wanted
     return False
 
 
-def _files(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+def _renamed(path: str) -> str | None:
+    folder, name = os.path.split(path)
+    unique = name.partition(":")[0]
+    cur = os.path.join(os.path.dirname(folder), "cur")
+    return next((os.path.join(cur, each) for each in os.listdir(cur) if each.partition(":")[0] == unique), None)
+
+
+def _header(path: str) -> bytes:
+    """The header fields only: a message may carry many megabytes after them."""
+    held = b""
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            held += chunk
+            end = _END_OF_HEADER.search(held)
+            if end:
+                return held[: end.start()]
+            if len(held) >= LONGEST_HEADER:
+                break
+    return held
