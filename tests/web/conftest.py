@@ -7,7 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.web.desk import ORIGIN, PASSWORD, Browser
-from tests.workers.conftest import Company, company, issuer_keys, mail_keys
+from tests.workers.company import Company
+from tests.workers.conftest import company, issuer_keys, mail_keys
 from workflow.database import transaction
 from workflow.db.queries import customers as customer_queries
 from workflow.db.queries import people

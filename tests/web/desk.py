@@ -78,15 +78,15 @@ class Browser:
         assert found, f"no form {action} among {[address for address, _ in parser.forms]}"
         return found[0]
 
-    def send(self, action: str, files: dict[str, tuple[str, bytes]] | None = None, **changes: str | list[str]) -> Response:
-        """Sends the form with this action, with some fields changed; a list sends a field several times."""
-        kept = [(name, value) for name, value in self.form(action) if name not in changes]
+    def send(self, address: str, files: dict[str, tuple[str, bytes]] | None = None, /, **changes: str | list[str]) -> Response:
+        """Sends the form with this address, with some fields changed; a list sends a field several times."""
+        kept = [(name, value) for name, value in self.form(address) if name not in changes]
         for name, value in changes.items():
             kept += [(name, each) for each in ([value] if isinstance(value, str) else value)]
         data: dict[str, list[str]] = {}
         for name, value in kept:
             data.setdefault(name, []).append(value)
-        self.page = self.client.post(action, data=data, files=files, headers={"Origin": ORIGIN})
+        self.page = self.client.post(address, data=data, files=files, headers={"Origin": ORIGIN})
         return self.page
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Response:

@@ -1,0 +1,141 @@
+"""Approvers decide: what they see, what they must say, and what happens when somebody was quicker."""
+
+from collections.abc import Callable
+
+from sqlmodel import select
+
+from tests.web.desk import ORIGIN, Browser
+from tests.workers.company import Company
+from workflow.database import transaction
+from workflow.db.tables import RoleGrant, VoteRow
+from workflow.domain.application import Status
+from workflow.domain.roles import Role
+from workflow.web.shared import csrf
+
+Open = Callable[[str], Browser]
+
+
+def test_an_approver_sees_every_licensed_member_and_approves(browser: Open, company: Company) -> None:
+    number = company.apply(restrictions=["internal-use"])
+    approver = browser("approver")
+    approver.open("/")
+    assert "Harbourline Logistics Co., Ltd." in approver.words
+    approver.open(f"/approvals/{number}")
+    for words in (
+        "T-20817",
+        "Agent Studio",
+        "Chat",
+        "Internal use only",
+        "14 days after the last usable day",
+        "licensing@serviceme.example",
+        "You did not submit or edit this application",
+        "0 of 1",
+    ):
+        assert words in approver.words, words
+    approver.send(f"/approvals/{number}", decision="approve")
+    assert f"Approved: {number}." in approver.words
+    assert company.application(number).status == Status.APPROVED
+
+
+def test_no_choice_is_made_for_the_approver(browser: Open, company: Company) -> None:
+    number = company.apply()
+    approver = browser("approver")
+    approver.open(f"/approvals/{number}")
+    assert "decision" not in dict(approver.form(f"/approvals/{number}"))
+    answer = approver.send(f"/approvals/{number}", comment="Looks fine.")
+    assert answer.status_code == 422
+    assert approver.words.count("Choose approve, send back or reject.") == 2
+    assert dict(approver.form(f"/approvals/{number}"))["comment"] == "Looks fine."
+
+
+def test_sending_back_needs_a_comment_which_the_liaison_then_reads(browser: Open, company: Company) -> None:
+    number = company.apply()
+    approver = browser("approver")
+    approver.open(f"/approvals/{number}")
+    assert approver.send(f"/approvals/{number}", decision="request_changes").status_code == 422
+    assert approver.words.count("Say why, so that the liaison knows what to do.") == 2
+    approver.send(f"/approvals/{number}", decision="request_changes", comment="The order says 500 users.")
+    liaison = browser("liaison")
+    liaison.open("/")
+    assert "was sent back by an approver" in liaison.words
+    liaison.open(f"/applications/{number}/edit")
+    assert "Sent back by Daniel Osei" in liaison.words
+    assert "The order says 500 users." in liaison.words
+    liaison.send(f"/applications/{number}/edit", users="500", action="continue")
+    liaison.send(f"/applications/{number}/submit")
+    approver.open(f"/approvals/{number}")
+    assert "revision 2" in approver.words
+
+
+def test_a_rejected_application_shows_why_and_offers_a_copy(browser: Open, company: Company) -> None:
+    number = company.apply()
+    approver = browser("approver")
+    approver.open(f"/approvals/{number}")
+    approver.send(f"/approvals/{number}", decision="reject", comment="Wrong customer.")
+    liaison = browser("liaison")
+    liaison.open(f"/applications/{number}")
+    assert "Rejected by Daniel Osei" in liaison.words
+    assert "Wrong customer." in liaison.words
+    assert f'action="/applications/{number}/copy"' in liaison.page.text
+
+
+def test_who_comes_second_gets_409_with_the_name_of_the_first(browser: Open, company: Company) -> None:
+    number = company.apply()
+    first, second = browser("approver"), browser("approver2")
+    for each in (first, second):
+        each.open(f"/approvals/{number}")
+    first.send(f"/approvals/{number}", decision="approve")
+    answer = second.send(f"/approvals/{number}", decision="reject", comment="No.")
+    assert answer.status_code == 409
+    assert "Daniel Osei approved it" in second.words
+    assert "Your decision was not recorded." in second.words
+    assert company.application(number).status == Status.APPROVED
+    with transaction(company.engine) as session:
+        assert len(session.exec(select(VoteRow)).all()) == 1
+
+
+def test_nobody_decides_on_their_own_application(browser: Open, company: Company) -> None:
+    number = company.apply()
+    with transaction(company.engine) as session:
+        assert company.liaison.person_id is not None
+        session.add(
+            RoleGrant(
+                person=company.liaison.person_id, role=Role.APPROVER.value, granted_at=company.application(number).created_at
+            )
+        )
+    both = browser("liaison")
+    both.open("/approvals")
+    assert number not in both.words
+    both.open(f"/approvals/{number}")
+    assert "You submitted or edited this application, so another approver decides." in both.words
+    assert 'name="decision"' not in both.page.text
+    row = company.application(number)
+    forged = both.client.post(
+        f"/approvals/{number}",
+        data={
+            "csrf": csrf.token_for(str(both.client.cookies.get("desk_session"))),
+            "decision": "approve",
+            "revision": str(row.revision),
+            "version": str(row.version),
+        },
+        headers={"Origin": ORIGIN},
+    )
+    assert forged.status_code == 403
+    assert company.application(number).status == Status.SUBMITTED
+
+
+def test_the_queue_is_for_approvers(browser: Open, company: Company) -> None:
+    number = company.apply()
+    for who in ("liaison", "operator", "auditor", "administrator", "stranger"):
+        other = browser(who)
+        assert other.open(f"/approvals/{number}").status_code == 403
+        assert 'href="/approvals"' not in other.open("/").text
+
+
+def test_an_approval_can_be_taken_back_before_the_license_is_signed(browser: Open, company: Company) -> None:
+    number = company.apply()
+    company.approve(number)
+    approver = browser("approver")
+    approver.open(f"/applications/{number}")
+    approver.send(f"/applications/{number}/rescind", comment="Wrong file.")
+    assert company.application(number).status == Status.CHANGES_REQUESTED
