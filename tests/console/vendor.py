@@ -101,7 +101,9 @@ def whole(instant: datetime) -> datetime:
     return instant.replace(microsecond=0)
 
 
-def claims(version: int = 1, *, starts: timedelta = timedelta(days=-30), lasts: timedelta = timedelta(days=365), **other: Any) -> LicenseClaims:
+def claims(
+    version: int = 1, *, starts: timedelta = timedelta(days=-30), lasts: timedelta = timedelta(days=365), **other: Any
+) -> LicenseClaims:
     """A license that began 30 days ago and lasts a year, with some members changed."""
     now = whole(utc_now())
     start = now + starts
@@ -153,8 +155,12 @@ def setup(**changes: Any) -> Setup:
 
 
 def install_console(directory: Path, **changes: Any) -> Console:
-    """A console with two administrators and one member who is not."""
-    console = initialize(directory, setup(**changes), Mode.DEMO, utc_now())
+    """A console without a license and without accounts (hashing passwords takes its time)."""
+    return initialize(directory, setup(**changes), Mode.DEMO, utc_now())
+
+
+def add_people(console: Console) -> None:
+    """Two administrators and one member who is not."""
     with transaction(console.engine) as session:
         for address, role in (
             (ADMIN, ConsoleRole.ADMINISTRATOR),
@@ -162,4 +168,3 @@ def install_console(directory: Path, **changes: Any) -> Console:
             (MEMBER, ConsoleRole.MEMBER),
         ):
             accounts.ensure_account(session, address, PASSWORD, role, utc_now())
-    return console

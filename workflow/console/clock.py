@@ -14,9 +14,10 @@ WRITTEN_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class ClockReading:
-    """The effective time, and since when the clock is known to be more than a day behind it (None: it is not)."""
+    """The effective time, what the clock said, and since when it is known to be more than a day behind (None: it is not)."""
 
     now: datetime
+    said: datetime
     behind_since: datetime | None
 
     @property
@@ -36,8 +37,8 @@ def read(session: Session, trust: TrustRoot, environment: str, now: datetime) ->
     issued = [issued_at for keyids, issued_at in rows if trust.trusts_issuers(keyids, environment, now)]
     effective = effective_now(now, seen, max(issued, default=None))
     if not is_behind(now, effective):
-        return ClockReading(effective, None)
-    return ClockReading(effective, (floor.behind_since if floor else None) or effective)
+        return ClockReading(effective, now, None)
+    return ClockReading(effective, now, (floor.behind_since if floor else None) or effective)
 
 
 def observe(session: Session, reading: ClockReading, wall: datetime) -> bool:

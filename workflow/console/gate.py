@@ -203,7 +203,8 @@ class LicenseGate:
 
     def _look(self) -> None:
         now = self._now()
-        generation = self._read_generation()
+        # A directory that is away (a mount that comes back) is no news: the last license goes on, and ends by its dates.
+        generation = self._read_generation() or self._generation
         if generation != self._generation:
             held = self._read_licenses(now)
             # Licenses are written before the number: an unchanged number around the reading means one generation.

@@ -83,8 +83,8 @@ def activate(
     lost = changes.losses(preview(situation, verified))
     if lost and not acknowledged:
         raise NotAcknowledged(lost)
-    row = _install(session, console, situation, verified, staged, tuple(each.text for each in lost), wall)
-    staged.used_at, staged.installed_id = situation.now, row.id
+    row = _install(session, console, verified, staged, lost, wall=wall, now=now)
+    staged.used_at, staged.installed_id = row.created_at, row.id
     session.add(staged)
     return row
 
@@ -146,16 +146,17 @@ def _still_good(session: Session, console: Console, situation: Situation, staged
 def _install(
     session: Session,
     console: Console,
-    situation: Situation,
     verified: VerifiedLicense,
     staged: StagedUpload,
-    acknowledged: tuple[str, ...],
+    lost: tuple[Loss, ...],
+    *,
+    now: datetime,
     wall: datetime,
 ) -> InstalledLicense:
+    _keep_roots(session, verified, now)
+    situation = current.look(session, console, now)  # under the roots that count from here on
     now, claims = situation.now, verified.claims
     starts_later = verified.state is State.SCHEDULED
-    for root in verified.new_roots:
-        session.add(StoredRoot(version=root.version, raw=root.raw, payload_sha256=root.payload_sha256, created_at=now))
     # Every version that waits is lower than this one, so nothing overtakes what a person has just decided.
     _replace(session, Standing.SCHEDULED, now)
     if not starts_later:
@@ -173,7 +174,7 @@ def _install(
         grace_until=claims.grace_until,
         file_name=staged.file_name,
         reference=staged.id,
-        acknowledged=list(acknowledged),
+        acknowledged=[each.text for each in lost],
         created_by=staged.uploaded_by,
         created_at=now,
         in_force_at=None if starts_later else now,
@@ -184,6 +185,12 @@ def _install(
     _tell(session, console, row, event, situation, wall)
     log.info("%s: license %s version %d by %s.", event, row.license_id, row.version, row.created_by)
     return row
+
+
+def _keep_roots(session: Session, verified: VerifiedLicense, now: datetime) -> None:
+    for root in verified.new_roots:
+        session.add(StoredRoot(version=root.version, raw=root.raw, payload_sha256=root.payload_sha256, created_at=now))
+    session.flush()  # the chain is read again right away
 
 
 def _replace(session: Session, standing: Standing, now: datetime) -> None:

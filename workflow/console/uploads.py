@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, delete, select
 
-from workflow.console import current
+from workflow.console import clock, current
 from workflow.console.current import Situation
 from workflow.console.identity import Console, digest
 from workflow.console.store import InstalledLicense, RefusedUpload, StagedUpload
@@ -20,9 +20,13 @@ from workflow.license_file import (
     LicenseRefused,
     PastLicense,
     TooLarge,
+    TrustError,
+    TrustRoot,
     VerifiedLicense,
+    newer_roots,
     verify_license,
 )
+from workflow.license_file import envelope as container
 
 STAGED_FOR = timedelta(minutes=30)
 LONGEST_NAME = 120
@@ -85,15 +89,27 @@ def refuse_too_large(session: Session, file_name: str, size: int, by: str, now: 
 
 
 def verify_new(session: Session, console: Console, situation: Situation, raw: bytes) -> VerifiedLicense:
-    """Every check of a file that is to be installed, against what was installed before. Raises LicenseRefused."""
+    """Every check of a file that is to be installed, against what was installed before. Raises LicenseRefused.
+
+    The time that counts is judged by the newest root, also one that the file brings: a key that it drops may have
+    signed an `issued_at` far ahead, and that must not make every later license look ended.
+    """
+    reading = clock.read(session, _newest_root(situation.trust, raw), console.identity.environment, situation.clock.said)
     expected = Expected(
         tenant_id=console.identity.tenant_id,
         environment=console.identity.environment,
         installation_id=console.identity.installation_id,
         history=history(session),
-        clock_suspect=situation.clock.is_suspect,
+        clock_suspect=reading.is_suspect,
     )
-    return verify_license(raw, situation.trust, expected, situation.now)
+    return verify_license(raw, situation.trust, expected, reading.now)
+
+
+def _newest_root(trust: TrustRoot, raw: bytes) -> TrustRoot:
+    try:
+        return (trust, *newer_roots(trust, container.decode(raw).roots))[-1]
+    except (LicenseRefused, TrustError):
+        return trust  # the verifier words the refusal
 
 
 def history(session: Session) -> tuple[PastLicense, ...]:
