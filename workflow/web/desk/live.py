@@ -1,11 +1,13 @@
 """Live pages: one watcher per process asks the database for all open pages at once and wakes those that changed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from workflow.database import reading
@@ -15,6 +17,8 @@ INTERVAL = 0.5
 HEARTBEAT = 15.0
 LONGEST = 600.0
 """Seconds after which a stream ends; the browser comes again, and its session is looked at again."""
+
+log = logging.getLogger("licdesk.web")
 
 
 class Watcher:
@@ -27,7 +31,12 @@ class Watcher:
         self._tick = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def changes(self, application: UUID) -> AsyncIterator[str]:
+    @property
+    def is_watching(self) -> bool:
+        """Whether the database is being asked."""
+        return self._task is not None and not self._task.done()
+
+    async def changes(self, application: UUID) -> AsyncGenerator[str, None]:
         """Server-sent events: the stamp at once, then each new one; a comment as heartbeat in between."""
         loop = asyncio.get_running_loop()
         ends_at, quiet_since, sent = loop.time() + LONGEST, loop.time(), None
@@ -50,7 +59,7 @@ class Watcher:
 
     def _enter(self, application: UUID) -> None:
         self._watched[application] = self._watched.get(application, 0) + 1
-        if self._task is None or self._task.done():
+        if not self.is_watching:
             self._task = asyncio.create_task(self._watch())
 
     def _leave(self, application: UUID) -> None:
@@ -62,7 +71,11 @@ class Watcher:
     async def _watch(self) -> None:
         while self._watched:
             wanted = list(self._watched)
-            found = await run_in_threadpool(self._read, wanted)
+            try:
+                found = await run_in_threadpool(self._read, wanted)
+            except SQLAlchemyError:  # the database is away: the streams stay open and go on when it is back
+                log.warning("live pages cannot ask the database", exc_info=True)
+                found = {}
             self._stamps.update({each: stamp for each, stamp in found.items() if each in self._watched})
             tick, self._tick = self._tick, asyncio.Event()
             tick.set()
