@@ -144,6 +144,15 @@ def test_a_code_from_a_second_mail_gets_the_file_in_the_asking_browser_only(
         assert session.exec(select(PortalLink)).one().downloaded_at is not None
 
 
+def test_without_a_code_and_without_a_session_there_is_no_file(app: FastAPI, smtp: SmtpCatcher, delivered: str) -> None:
+    address = portal_address(smtp)
+    visitor = Browser.on(app)
+    visitor.open(address)
+    answer = visitor.send(f"{address}/file", code="")
+    assert answer.status_code == 422
+    assert "This code is not right." in visitor.words
+
+
 def test_a_link_that_is_not_known_is_a_page_that_tells_nothing(app: FastAPI) -> None:
     stranger = Browser.on(app)
     answer = stranger.open("/d/" + "x" * 43)

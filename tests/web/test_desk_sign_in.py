@@ -73,6 +73,22 @@ def test_the_session_cookie_is_out_of_reach_for_scripts_and_other_sites(app: Fas
     assert "SameSite=lax" in cookie
 
 
+def test_what_a_page_asks_by_itself_keeps_no_session_alive(browser: Callable[[str], Browser], company: Company) -> None:
+    person = browser("liaison")
+
+    def seen_after(headers: dict[str, str]) -> bool:
+        with transaction(company.engine) as session:
+            row = session.exec(select(SignedIn)).one()
+            row.seen_at -= timedelta(minutes=10)
+            before = row.seen_at
+        assert person.client.get("/", headers=headers).status_code == 200
+        with transaction(company.engine) as session:
+            return session.exec(select(SignedIn)).one().seen_at > before
+
+    assert not seen_after({"X-Background": "1"})
+    assert seen_after({})
+
+
 def test_an_idle_session_ends(browser: Callable[[str], Browser], company: Company) -> None:
     person = browser("liaison")
     with transaction(company.engine) as session:

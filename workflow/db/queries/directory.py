@@ -1,7 +1,8 @@
 """Customers and licenses as people look for them: searched, filtered, page by page, or by the end that comes."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -124,3 +125,37 @@ def _licenses(actor: Actor) -> Any:
         .options(defer(IssuedLicense.envelope), defer(IssuedLicense.payload))  # type: ignore[arg-type]  # mapped columns
     )
     return query if may(actor, Permission.READ_ALL) else query.where(Application.owner == actor.person_id)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An environment with the license it runs on, if any, and the number of the application behind that."""
+
+    environment: Environment
+    version: int | None = None
+    last_day: date | None = None
+    number: str = ""
+
+
+def platforms_of(session: Session, tenants: Collection[UUID]) -> dict[UUID, list[Platform]]:
+    """The platforms of these customers, by customer: DEV, UAT, PROD, then by label. Two queries, however many there are."""
+    environments = session.exec(select(Environment).where(col(Environment.tenant).in_(tenants))).all()
+    runs_on: dict[UUID, tuple[bool, int, date, str]] = {}
+    found = session.exec(
+        select(IssuedLicense, Application.number)
+        .join(Application, col(Application.id) == col(IssuedLicense.application))
+        .where(
+            col(IssuedLicense.environment).in_([each.id for each in environments]),
+            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated", "expired"]),
+        )
+        .options(defer(IssuedLicense.envelope), defer(IssuedLicense.payload))  # type: ignore[arg-type]  # mapped columns
+    )
+    for issued, number in found:
+        here = (issued.standing == "activated", issued.version, issued.last_day, number)
+        runs_on[issued.environment] = max(here, runs_on.get(issued.environment, here))
+    platforms: dict[UUID, list[Platform]] = {}
+    order = {"DEV": 0, "UAT": 1, "PROD": 2}
+    for each in sorted(environments, key=lambda row: (order[row.name], row.label)):
+        current = runs_on.get(each.id)
+        platforms.setdefault(each.tenant, []).append(Platform(each, *current[1:]) if current else Platform(each))
+    return platforms

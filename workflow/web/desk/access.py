@@ -22,6 +22,8 @@ from workflow.web.shared.problems import reference_of
 from workflow.web.shared.site import site_of
 
 SHORTCUTS_OFF = "shortcuts"
+BACKGROUND = "X-Background"
+"""Sent by app.js with what nobody asked for: timers, and the answer to an event."""
 ROLE_WORDS: Mapping[Role, str] = {
     Role.LIAISON: "Business liaison",
     Role.APPROVER: "Approver",
@@ -112,12 +114,17 @@ def signed_in(request: Request) -> Me:
             waiting=overview.count_waiting_for(session, person.id) if may(actor, Permission.DECIDE) else 0,
             attention=overview.count_attention(session) if may(actor, Permission.OPERATE) else 0,
         )
-        idle = accounts.session_needs_touch(session, token, wall)
-    if idle:
+        stale = not _in_background(request) and accounts.session_needs_touch(session, token, wall)
+    if stale:
         with transaction(house.engine) as session:
             accounts.touch_session(session, token, wall)
     request.state.me = me
     return me
+
+
+def _in_background(request: Request) -> bool:
+    """Whether the page asks by itself. A page left open must not keep its session alive for ever."""
+    return BACKGROUND in request.headers or request.headers.get("accept", "").startswith("text/event-stream")
 
 
 def maybe_signed_in(request: Request) -> Me | None:

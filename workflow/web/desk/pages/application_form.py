@@ -85,7 +85,8 @@ def start(
         search = q.strip()[:100]
         with reading(house.engine) as session:
             found = directory.search_tenants(session, search=search, limit=FIRST_CUSTOMERS)
-            cards = [(each, _environments(session, each)) for each in found[:FIRST_CUSTOMERS]]
+            platforms = directory.platforms_of(session, [each.id for each in found])
+        cards = [(each, platforms.get(each.id, [])) for each in found[:FIRST_CUSTOMERS]]
         return site_of(request).pages.page(
             request,
             "pages/desk/applications/start.html",
@@ -273,19 +274,14 @@ def _setting(session: Session, tenant_id: str) -> Setting:
     environments: list[EnvironmentChoice] = []
     for each in customers.environments_of(session, tenant.id):
         issued = licenses.in_force(session, each.id)
-        words, number = "No license yet", ""
+        words = "No license yet"
         if issued is not None:
             application = application_queries.get_application_by_id(session, issued.application)
             content = applications.content_of(session, application)
             in_force[each.license_id] = InForce(issued.license_id, issued.version, content.terms, application.number)
-            number = application.number
             words = f"Version {issued.version}, last usable day {day(issued.last_day)}"
-        environments.append(EnvironmentChoice(each.license_id, each.name, each.label, words, number))
+        environments.append(EnvironmentChoice(each.license_id, each.name, each.label, words))
     return Setting(tenant, environments, customers.recipients_of_tenant(session, tenant.id), in_force)
-
-
-def _environments(session: Session, tenant: Tenant) -> list[EnvironmentChoice]:
-    return list(_setting(session, tenant.tenant_id).environments)
 
 
 def _first_values(session: Session, setting: Setting, environment: str, kind: str) -> FormValues:

@@ -43,13 +43,6 @@ class EnvironmentChoice:
     name: str
     label: str
     in_force: str = ""
-    number: str = ""
-    """the application behind the license in force"""
-
-    @property
-    def licensed(self) -> bool:
-        """Whether the platform has a license that can be renewed or changed."""
-        return bool(self.number)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@
     prepare(fresh);
   }
 
-  function refetch(ids, address) {
-    return fetch(address || location.href, {headers: {"X-Requested-With": "fetch"}, credentials: "same-origin"}).then(function (answer) {
+  function refetch(ids, address) {  /* without an address nobody asked: the server must not take it for activity */
+    return fetch(address || location.href, {headers: address ? {} : {"X-Background": "1"}, credentials: "same-origin"}).then(function (answer) {
       if (answer.redirected && new URL(answer.url).pathname !== new URL(address || location.href, location.href).pathname) { location.assign(location.href); throw new Error("signed out"); }
       if (!answer.ok) throw new Error(String(answer.status));
       return answer.text();
@@ -61,20 +61,25 @@
   function parts() { return all("[data-part]").map(function (p) { return p.id; }); }
 
   function live(holder) {
-    var url = holder.dataset.live, seen = null, quiet = 0, poll = null;
-    function again() { refetch(parts()).catch(function () { quiet += 1; }); }
+    var url = holder.dataset.live, seen = holder.dataset.version || null, poll = null, source = null;
+    function again() { refetch(parts()).catch(function () { /* the next event or poll tries again */ }); }
     function startPolling() { if (!poll) poll = setInterval(function () { if (!document.hidden) again(); }, 4000); }
     function stopPolling() { if (poll) { clearInterval(poll); poll = null; } }
-    if (!window.EventSource) { startPolling(); return; }
-    var source = new EventSource(url);
-    source.onmessage = function (e) {
-      stopPolling();
-      if (seen !== null && e.data !== seen) again();
-      if (seen === null && holder.dataset.version && e.data !== holder.dataset.version) again();
-      seen = e.data;
-    };
-    source.onerror = startPolling;  /* the browser keeps trying to reconnect; a message ends the polling */
-    addEventListener("pagehide", function () { source.close(); stopPolling(); });
+    function open() {
+      if (!window.EventSource) { startPolling(); return; }
+      source = new EventSource(url);
+      source.onmessage = function (e) {
+        stopPolling();
+        if (e.data !== seen) { seen = e.data; again(); }
+      };
+      source.onerror = startPolling;  /* the browser keeps trying to reconnect; a message ends the polling */
+    }
+    function close() { if (source) { source.close(); source = null; } stopPolling(); }
+    /* A browser keeps few connections to one server: tabs nobody looks at must not hold them all. */
+    document.addEventListener("visibilitychange", function () { close(); if (!document.hidden) open(); });
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", function (e) { if (e.persisted) open(); });
+    if (!document.hidden) open();
   }
 
   /* ---------- things a part may contain ---------- */
@@ -168,7 +173,7 @@
     var round = 0;
     var ask = later(400, function () {
       var mine = ++round;
-      fetch(form.dataset.checks, {method: "POST", body: new FormData(form), headers: {"X-Requested-With": "fetch"}, credentials: "same-origin"}).then(function (answer) {
+      fetch(form.dataset.checks, {method: "POST", body: new FormData(form), credentials: "same-origin"}).then(function (answer) {
         if (!answer.ok) throw new Error(String(answer.status));
         return answer.text();
       }).then(function (text) {

@@ -1,0 +1,327 @@
+"""License Management as it runs in life: the command, real processes, a real browser, and a desk that takes receipts."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.conftest import find_chromium
+from tests.console import vendor
+from workflow.console.gate import LicenseGate
+from workflow.license_file import verify_receipt
+
+pytestmark = pytest.mark.browser
+
+SIZES = ({"width": 1280, "height": 900}, {"width": 390, "height": 844})
+Lic = Callable[[str, bytes], Path]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(directory: Path, port: int, origin: str) -> Iterator[None]:
+    """`licdesk console serve` as a process of its own."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LICDESK_")} | {
+        "LICDESK_MODE": "demo",
+        "LICDESK_SECURE_COOKIES": "no",
+        "LICDESK_CONSOLE_PUBLIC_URL": origin,
+    }
+    command = [sys.executable, "-m", "workflow.cli.main", "console", "serve"]
+    process = subprocess.Popen(
+        [*command, "--directory", str(directory), "--port", str(port)],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 30
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert time.monotonic() < end, "the console did not start"
+                assert process.poll() is None, "the console stopped"
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def receipts() -> Iterator[tuple[str, list[bytes]]]:
+    """A desk that takes receipts: its address and what it got."""
+    got: list[bytes] = []
+
+    class Desk(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", got
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path, receipts: tuple[str, list[bytes]]) -> Path:
+    """An installed console with people, told where the desk is."""
+    made = vendor.install_console(tmp_path / "console", desk_url=receipts[0])
+    vendor.add_people(made)
+    made.engine.dispose()
+    return made.directory
+
+
+@pytest.fixture
+def site(directory: Path) -> Iterator[str]:
+    """The address of the running console."""
+    port = free_port()
+    with served(directory, port, f"http://127.0.0.1:{port}"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def lic(tmp_path: Path) -> Lic:
+    """Writes a file to choose in the browser."""
+
+    def write(name: str, raw: bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(raw)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def person(chromium: Browser, site: str, address: str = vendor.ADMIN, *, script: bool = True) -> Iterator[Page]:
+    """A signed-in person's page; complaints of the browser (content security policy, script errors) fail the test."""
+    context: BrowserContext = chromium.new_context(viewport=SIZES[0], java_script_enabled=script)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(site)
+    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Password", exact=True).fill(vendor.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console/license")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def choose(page: Page, path: Path) -> None:
+    """Chooses a file in the upload form; with JavaScript it is sent at once."""
+    with page.expect_navigation():
+        page.get_by_label("License file (.lic)").set_input_files(path)
+
+
+def accessible(page: Page) -> None:
+    """No axe finding and no sideways scrolling in both widths and both themes."""
+    for size in SIZES:
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            found = Axe().run(page)
+            assert found.violations_count == 0, (page.url, size, theme, found.generate_report())
+            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, (page.url, size, wider)
+    page.set_viewport_size(SIZES[0])  # type: ignore[arg-type]
+
+
+def test_from_upload_to_receipt_and_the_platform_obeys_within_a_second(
+    chromium: Browser, site: str, directory: Path, lic: Lic, receipts: tuple[str, list[bytes]]
+) -> None:
+    _, got = receipts
+    (directory / "published").mkdir(exist_ok=True)
+    with LicenseGate(directory / "published") as gate, person(chromium, site) as page:
+        accessible(page)
+        choose(page, lic("PROD-v1.lic", vendor.lic(1)))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check version 1 before you activate it")
+        accessible(page)
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+        accessible(page)
+
+        choose(page, lic("PROD-v2.lic", vendor.fewer(2)))
+        row = page.get_by_role("row", name="Model types")
+        expect(row).to_contain_text("Speech")
+        expect(page.get_by_role("row", name="Agents")).to_contain_text("+40")
+        accessible(page)
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("alert")).to_contain_text("Confirm that you understand what stops working")
+        expect(page.locator("#errsum")).to_be_focused()
+        accessible(page)
+        page.get_by_role("link", name="Confirm that you understand").click()
+        expect(page.get_by_role("checkbox")).to_be_focused()
+        page.keyboard.press("Space")
+        assert not gate.allows("api-access")
+        clicked = time.monotonic()
+        page.get_by_role("button", name="Activate now").click()
+        while not gate.allows("api-access"):
+            assert time.monotonic() - clicked < 2
+            time.sleep(0.005)
+        expect(page.get_by_role("heading", name="Version 2 is active")).to_be_visible()
+        assert gate.limit("agents") == 120
+
+        def versions() -> list[int]:
+            mine = [verify_receipt(each).claims for each in got]
+            return [each.version for each in mine if each.installation.id in (directory / "identity.json").read_text()]
+
+        end = time.monotonic() + 10
+        while versions() != [1, 2]:
+            assert time.monotonic() < end, versions()
+            time.sleep(0.05)
+        page.reload()
+        expect(page.get_by_text("the desk took it").first).to_be_visible()
+
+
+def test_refusals_are_explained_and_accessible(chromium: Browser, site: str, lic: Lic) -> None:
+    with person(chromium, site) as page:
+        choose(page, lic("cut.lic", vendor.lic()[:-200]))
+        expect(page.locator("#upload-result")).to_contain_text("This file can't be used")
+        accessible(page)
+        choose(page, lic("uat.lic", vendor.lic(key="issuer-uat", environment="UAT", license_id="UAT-7Q2MX-4TBK9-HZ0CE")))
+        expect(page.locator("#upload-result")).to_contain_text("This file is for UAT; this platform is PROD")
+        expect(page.locator("#upload-result")).to_contain_text("licensing@serviceme.example")
+        page.get_by_role("button", name="Check this file").click()
+        expect(page.locator("#errsum")).to_be_focused()
+        accessible(page)
+        expect(page.get_by_role("row", name="uat.lic")).to_contain_text("Not read")
+
+
+def test_dropping_a_file_sends_it(chromium: Browser, site: str) -> None:
+    with person(chromium, site) as page:
+        transfer = page.evaluate_handle(
+            "text => { const t = new DataTransfer(); t.items.add(new File([text], 'v1.lic')); return t; }",
+            vendor.lic().decode(),
+        )
+        with page.expect_navigation():
+            page.dispatch_event(".drop", "drop", {"dataTransfer": transfer})
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Check version 1")
+
+
+def test_everything_works_without_javascript(chromium: Browser, site: str, lic: Lic) -> None:
+    with person(chromium, site, script=False) as page:
+        page.get_by_label("License file (.lic)").set_input_files(lic("v1.lic", vendor.lic(1)))
+        page.get_by_role("button", name="Check this file").click()
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+        page.get_by_text("Paste the text of the file instead").click()
+        page.get_by_label("Text of the license file").fill(vendor.fewer(2).decode())
+        page.get_by_role("button", name="Check this file").click()
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("heading", name="Version 2 is active")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download version 1").click()
+        assert download.value.suggested_filename == "PROD-7Q2MX-4TBK9-HZ0CE-v1.lic"
+
+
+def test_by_keyboard_alone(chromium: Browser, site: str) -> None:
+    with person(chromium, site) as page:
+        page.locator("summary", has_text="Paste the text").focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.insert_text(vendor.lic().decode())
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/uploads/**")
+        button = page.get_by_role("button", name="Activate now")
+        for _ in range(30):
+            if button.evaluate("b => b === document.activeElement"):
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+
+
+def test_back_and_reload_after_activation_post_nothing_again(chromium: Browser, site: str, directory: Path, lic: Lic) -> None:
+    with person(chromium, site) as page:
+        choose(page, lic("v1.lic", vendor.lic(1)))
+        page.get_by_role("button", name="Activate now").dblclick()
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+        page.reload()
+        page.go_back()
+        page.go_forward()
+        assert (directory / "published" / "generation").read_text() == "1\n"
+
+
+def test_a_scheduled_license_takes_over_while_the_console_runs(chromium: Browser, site: str, directory: Path, lic: Lic) -> None:
+    with person(chromium, site) as page:
+        choose(page, lic("v1.lic", vendor.lic(1)))
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+        choose(page, lic("v2.lic", vendor.fewer(2, starts=timedelta(seconds=6))))
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Schedule for").click()
+        accessible(page)
+        with LicenseGate(directory / "published") as gate:
+            assert not gate.allows("api-access")
+            end = time.monotonic() + 10
+            while not gate.allows("api-access"):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+        time.sleep(1)
+        page.goto(f"{site}/console/license")
+        expect(page.get_by_role("region", name="Current license")).to_contain_text("Version 2")
+        expect(page.get_by_role("region", name="Next license")).to_have_count(0)
+
+
+def test_a_second_process_answers_by_the_new_license_within_a_second(site: str, directory: Path) -> None:
+    port = free_port()
+    token = {"Authorization": f"Bearer {(directory / 'api-token').read_text().strip()}"}
+    with served(directory, port, f"http://127.0.0.1:{port}"):
+        other = f"http://127.0.0.1:{port}/console/api/license"
+        assert httpx.get(other, headers=token).json()["state"] == "none"
+        file = directory.parent / "v1.lic"
+        file.write_bytes(vendor.lic())
+        environ = os.environ | {"LICDESK_MODE": "demo"}
+        command = [sys.executable, "-m", "workflow.cli.main", "console", "install", str(file)]
+        subprocess.run([*command, "--directory", str(directory)], env=environ, check=True, stdout=subprocess.DEVNULL)
+        done = time.monotonic()
+        for address in (other, f"{site}/console/api/license"):
+            assert httpx.get(address, headers=token).json()["version"] == 1
+        assert time.monotonic() - done < 1
+
+
+def test_a_member_sees_whom_to_ask(chromium: Browser, site: str) -> None:
+    with person(chromium, site, vendor.MEMBER) as page:
+        expect(page.get_by_role("heading", level=1)).to_have_text("Only for platform administrators")
+        expect(page.get_by_text("Ask a platform administrator")).to_be_visible()
+        accessible(page)
