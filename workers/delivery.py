@@ -9,7 +9,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import customers
+from workflow.db.queries import customers, deliveries
 from workflow.db.tables import PortalCode
 from workflow.mail import letters
 from workflow.services.delivery import (
@@ -58,13 +58,14 @@ def deliver_license(here: Runtime, job: ClaimedJob) -> None:
     """Reads what is to be sent and to whom, now; builds the message for the channel that works now; sends it."""
     try:
         with reading(here.engine) as session:
-            parcel = parcel_for(session, job, wall_now(), here.desk.mail_authorities)
+            stored = deliveries.find_by_job(session, job.id)
+            parcel = parcel_for(session, job, stored, wall_now(), here.desk.mail_authorities)
             facts_of_license = facts.license_facts(session, here.desk, parcel.issued)
     except NothingToSend as skipped:
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), str(skipped))
         return
-    mailing.send(here, job, lambda: _built(here, job, parcel, facts_of_license))
+    mailing.send(here, job, stored, lambda: _built(here, job, parcel, facts_of_license))
 
 
 def _built(here: Runtime, job: ClaimedJob, parcel: Parcel, issued: letters.LicenseFacts) -> Built:
@@ -84,6 +85,7 @@ def _built(here: Runtime, job: ClaimedJob, parcel: Parcel, issued: letters.Licen
 def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
     """The code is in the row until it has been sent, and in nobody's log."""
     with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
         row = session.get(PortalCode, job.ref)
         recipient = customers.get_recipient(session, job.recipient) if job.recipient else None
     if row is None or recipient is None or row.code is None or row.ends_at <= wall_now():
@@ -93,7 +95,7 @@ def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
     to = Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
     minutes = int(CODE_TTL.total_seconds() // 60)
     letter = letters.portal_code(recipient.name, row.code, minutes, facts.sender(here.desk))
-    mailing.send(here, job, lambda: mailing.in_clear(here, job, to, letter, "portal_code"))
+    mailing.send(here, job, stored, lambda: mailing.in_clear(here, job, to, letter, "portal_code"))
     with transaction(here.engine) as session:
         sent = session.get(PortalCode, row.id)
         if sent is not None:

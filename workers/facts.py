@@ -43,7 +43,6 @@ def license_facts(session: Session, desk: Desk, issued: IssuedLicense) -> Licens
     application = applications.get_application_by_id(session, issued.application)
     content = content_of(session, application)
     grace = last_usable_day(issued.grace_until, issued.time_zone)
-    predecessors = [each.version for each in licenses.versions_of(session, issued.license_id) if each.version < issued.version]
     return LicenseFacts(
         license_id=issued.license_id,
         version=issued.version,
@@ -57,7 +56,7 @@ def license_facts(session: Session, desk: Desk, issued: IssuedLicense) -> Licens
         users=content.terms.authorized_users,
         on_expiry=content.defaults.on_expiry,
         grace_last_day=grace if grace > content.terms.last_day else None,
-        replaces_version=max(predecessors, default=None),
+        replaces_version=issued.version - 1 or None,  # versions are allotted one after the other
     )
 
 

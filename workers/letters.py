@@ -13,7 +13,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, events, licenses, people
+from workflow.db.queries import applications, deliveries, events, licenses, people
 from workflow.db.tables import Application, EventRow, Recipient
 from workflow.domain.application import Status
 from workflow.domain.events import LetterKind
@@ -60,6 +60,7 @@ def send_letter(here: Runtime, job: ClaimedJob) -> None:
     kind = LetterKind(job.detail)
     try:
         with reading(here.engine) as session:
+            stored = deliveries.find_by_job(session, job.id)
             application = applications.get_application_by_id(session, job.ref)
             to = addressee(session, job.recipient)
             letter = write(session, here.desk, kind, application, events.get_event(session, job.event), to.name)
@@ -72,7 +73,7 @@ def send_letter(here: Runtime, job: ClaimedJob) -> None:
         built = mailing.in_clear(here, job, to, letter, kind.value)
         return replace(built, application=application.id)
 
-    mailing.send(here, job, build)
+    mailing.send(here, job, stored, build)
 
 
 def addressee(session: Session, reader: UUID) -> Addressee:

@@ -7,17 +7,17 @@ the Message-ID is looked up where mail arrives, before anything is sent a second
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session
-from workflow.mail.archive import find_in_archive
 
 from workers.runtime import Runtime
-from workflow.database import reading, transaction
+from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import deliveries
 from workflow.db.tables import Delivery
 from workflow.domain.roles import system
+from workflow.mail.archive import find_in_archive
 from workflow.mail.encryption import encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
 from workflow.mail.outcomes import Accepted, Failure, TransportError
@@ -50,26 +50,34 @@ def encrypted(here: Runtime, job: ClaimedJob, to: Addressee, letter: Letter, kin
     return Built(to=to, kind=kind, subject=letter.subject, message_id=headers.message_id, mime=mime)
 
 
-def send(here: Runtime, job: ClaimedJob, build: Callable[[], Built], on_accepted: OnAccepted | None = None) -> None:
-    """Sends the job's message and records the outcome; finishes, puts off or buries the job."""
-    with reading(here.engine) as session:
-        stored = deliveries.find_by_job(session, job.id)
+def send(
+    here: Runtime,
+    job: ClaimedJob,
+    stored: Delivery | None,
+    build: Callable[[], Built],
+    on_accepted: OnAccepted | None = None,
+) -> None:
+    """Sends the job's message and records the outcome; finishes, puts off or buries the job.
+
+    `stored` is the message of an earlier attempt, as `deliveries.find_by_job` found it after the claim.
+    """
     if stored is not None and stored.state == "sending" and not _settle_doubt(here, job, stored, on_accepted):
         return
     built = _as_stored(stored) if stored is not None and stored.state in ("sending", "in_doubt") else build()
+    marked: list[Delivery] = []
 
     def mark() -> None:
         with transaction(here.engine) as session:
             # The fence, and a whole lease for the answer: a slow server must not make two workers own the message.
-            jobs.extend(session, job, wall_now() + max(here.lease, timedelta(seconds=0)))
-            services.mark_sending(session, job, built, utc_now(), wall_now())
+            jobs.extend(session, job, wall_now() + here.lease)
+            marked.append(services.mark_sending(session, job, stored, built, utc_now(), wall_now()))
 
     try:
         accepted = here.transport.send(here.settings.mail_sender, built.to.address, built.mime, before_data=mark)
     except TransportError as error:
-        _record_failure(here, job, built, error)
+        _record_failure(here, job, marked[-1] if marked else stored, built, error)
         return
-    _record_accepted(here, job, accepted, None, on_accepted)
+    _record_accepted(here, job, marked[-1], accepted, None, on_accepted)
 
 
 def _settle_doubt(here: Runtime, job: ClaimedJob, stored: Delivery, on_accepted: OnAccepted | None) -> bool:
@@ -82,38 +90,46 @@ def _settle_doubt(here: Runtime, job: ClaimedJob, stored: Delivery, on_accepted:
         return False
     since = (stored.data_started_at or wall_now()) - timedelta(minutes=1)
     if find_in_archive(here.settings.mail_archive, stored.message_id, since):
-        _record_accepted(here, job, Accepted(250, "found in the mail archive"), "archive", on_accepted)
+        found = Accepted(250, "found in the mail archive")
+        _record_accepted(here, job, stored, found, "archive", on_accepted)
         return False
     log.info("message %s did not arrive, its bytes are sent again", stored.message_id)
     return True
 
 
 def _record_accepted(
-    here: Runtime, job: ClaimedJob, accepted: Accepted, resolved_by: str | None, on_accepted: OnAccepted | None
+    here: Runtime,
+    job: ClaimedJob,
+    delivery: Delivery,
+    accepted: Accepted,
+    resolved_by: str | None,
+    on_accepted: OnAccepted | None,
 ) -> None:
     with transaction(here.engine) as session:
         now = utc_now()
         jobs.finish(session, job, wall_now())
-        delivery = services.record_accepted(
-            session, MAILER, job, code=accepted.code, reply=accepted.reply, resolved_by=resolved_by, now=now
+        services.record_accepted(
+            session, MAILER, delivery, code=accepted.code, reply=accepted.reply, resolved_by=resolved_by, now=now
         )
         if on_accepted is not None:
             on_accepted(session, delivery, now)
 
 
-def _record_failure(here: Runtime, job: ClaimedJob, built: Built, error: TransportError) -> None:
+def _record_failure(here: Runtime, job: ClaimedJob, stored: Delivery | None, built: Built, error: TransportError) -> None:
     with transaction(here.engine) as session:
         now = utc_now()
+        answer: dict[str, Any] = {"code": error.code, "reply": error.reply, "now": now}
         match error.failure:
             case Failure.OUTCOME_UNKNOWN:  # stays marked: the next attempt looks it up before it sends
                 jobs.put_off(session, job, wall_now(), f"no answer after the message was handed over: {error}")
             case Failure.PERMANENT:
-                services.record_refused(session, MAILER, job, built, code=error.code, reply=error.reply, now=now)
+                services.record_refused(session, MAILER, job, stored, built, **answer)
                 jobs.bury(session, job, wall_now(), str(error))
             case Failure.TEMPORARY | Failure.MAILBOX_FULL | Failure.CONFIGURATION:
-                services.note_not_sent(session, job, built, error.code, error.reply, now)
-                if not jobs.put_off(session, job, wall_now(), str(error)):
-                    services.record_refused(session, MAILER, job, built, code=error.code, reply=error.reply, now=now)
+                if jobs.put_off(session, job, wall_now(), str(error)):
+                    services.note_not_sent(session, job, stored, built, **answer)
+                else:
+                    services.record_refused(session, MAILER, job, stored, built, **answer)
 
 
 def _headers(here: Runtime, job: ClaimedJob, to: Addressee) -> OuterHeaders:

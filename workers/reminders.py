@@ -13,7 +13,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import licenses, reminders
+from workflow.db.queries import deliveries, licenses, reminders
 from workflow.db.tables import Delivery
 from workflow.mail import letters as written
 from workflow.services import reminders as services
@@ -40,6 +40,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
     assert job.ref is not None, "a reminder names its license"
     assert job.recipient is not None, "a reminder has a reader"
     with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
         issued = licenses.get_license(session, job.ref)
         reminder = reminders.find_by_job(session, job.id)
         step = int(job.detail)
@@ -82,7 +83,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
             services.record_sent(session, mailing.MAILER, found, issued, delivery.message_id, now)
 
     assert reminder is not None, "the scan writes a reminder's row with its job"
-    mailing.send(here, job, build, record)
+    mailing.send(here, job, stored, build, record)
 
 
 def _today(time_zone: str) -> date:

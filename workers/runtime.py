@@ -44,7 +44,7 @@ def runtime() -> Runtime:
         )
     return Runtime(
         settings=settings,
-        engine=create_engine(settings.database_url, pool_size=2),
+        engine=create_engine(settings.database_url, pool_size=2, ping=False),
         desk=desk_from(settings),
         transport=MailTransport(settings),
         signer=signer,

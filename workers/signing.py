@@ -38,7 +38,7 @@ class SigningRoom:
 
     def __init__(self, settings: SigningSettings) -> None:
         self.settings = settings
-        self.engine: Engine = create_engine(settings.database_url, pool_size=2)
+        self.engine: Engine = create_engine(settings.database_url, pool_size=2, ping=False)
         self.desk: Desk = desk_from(settings)
         self.trust: TrustRoot = read_trust(settings.trust_dir)
         self.owner = owner_name("signing")

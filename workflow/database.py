@@ -40,16 +40,18 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
-def create_engine(url: str, *, pool_size: int = 5, echo: bool = False) -> Engine:
-    """An engine for sqlite:///… or postgresql+psycopg://…; SQLite runs in WAL mode with foreign keys enforced."""
+def create_engine(url: str, *, pool_size: int = 5, echo: bool = False, ping: bool = True) -> Engine:
+    """An engine for sqlite:///… or postgresql+psycopg://…; SQLite runs in WAL mode with foreign keys enforced.
+
+    `ping` asks each kept connection whether it still works; workers leave it out, since a job that meets a dead one is done
+    again.
+    """
     if url.startswith("sqlite"):
-        engine = sqlalchemy_engine(
-            url, echo=echo, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
-        )
+        engine = sqlalchemy_engine(url, echo=echo, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return sqlalchemy_engine(url, echo=echo, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    return sqlalchemy_engine(url, echo=echo, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=ping)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

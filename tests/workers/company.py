@@ -113,6 +113,8 @@ class Company:
 
 def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_keys: Path, archive: Path) -> Company:
     """A liaison, an approver, an operator, and one customer with two recipients; nothing applied for yet."""
+    for folder in ("new", "cur", "tmp"):
+        (archive / folder).mkdir(parents=True, exist_ok=True)
     url = engine.url.render_as_string(hide_password=False)
     settings = WorkerSettings(
         mode=Mode.DEMO,

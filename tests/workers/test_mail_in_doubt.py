@@ -57,8 +57,6 @@ def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: boo
 
 def put_into_archive(company: Company, smtp: SmtpCatcher) -> None:
     archive = Path(str(company.here.settings.mail_archive).removeprefix("maildir:"))
-    for folder in ("new", "cur", "tmp"):
-        (archive / folder).mkdir(parents=True, exist_ok=True)
     for position, envelope in enumerate(smtp.envelopes):
         assert isinstance(envelope.content, bytes)
         (archive / "new" / f"{position}.desk").write_bytes(envelope.content)

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, and_, or_, select, update
+from sqlalchemy import CursorResult, Table, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from workflow.database import UtcDateTime
 from workflow.db.tables import JobRow
 
 JOB = cast(Table, JobRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
@@ -21,6 +22,41 @@ REPUBLISH_AFTER = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=15)
 PATIENCE = timedelta(days=3)
 """How long a step that depends on the outside (a mail server) is tried again."""
+
+
+_DIED = "Its worker died {} times while doing this. Look at the worker's log, then retry."
+_FREE = or_(JOB.c.state == "pending", and_(JOB.c.state == "running", JOB.c.lease_until <= bindparam("at", type_=UtcDateTime)))
+_CRASHES = JOB.c.attempts - JOB.c.deferred
+_CLAIM = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("claimed"), _FREE, bindparam("most") > _CRASHES)
+    .values(
+        state="running",
+        owner=bindparam("by"),
+        lease_until=bindparam("lease"),
+        next_at=bindparam("lease"),
+        attempts=JOB.c.attempts + 1,
+        published=0,
+    )
+    .returning(
+        JOB.c.id,
+        JOB.c.kind,
+        JOB.c.ref,
+        JOB.c.recipient,
+        JOB.c.event,
+        JOB.c.detail,
+        JOB.c.attempts,
+        JOB.c.deferred,
+        JOB.c.owner,
+        JOB.c.created_at,
+        JOB.c.dedupe_key,
+    )
+)
+_END = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("claimed"), _FREE, bindparam("most") <= _CRASHES)
+    .values(state="dead", lease_until=None, last_error=bindparam("why"))
+)
 
 
 @dataclass(frozen=True)
@@ -64,44 +100,18 @@ def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500
 
 def claim(session: Session, job_id: UUID, owner: str, now: datetime, lease: timedelta, max_attempts: int) -> ClaimedJob | None:
     """Takes the job for `owner`, or returns None when it is done, another's, or out of attempts (it is dead then)."""
-    free = or_(JOB.c.state == "pending", and_(JOB.c.state == "running", JOB.c.lease_until <= now))
-    ended = session.execute(
-        update(JOB)
-        .where(JOB.c.id == job_id, free, JOB.c.attempts - JOB.c.deferred >= max_attempts)
-        .values(
-            state="dead",
-            lease_until=None,
-            last_error=f"Its worker died {max_attempts} times while doing this. Look at the worker's log, then retry.",
+    row = (
+        session.connection()
+        .execute(
+            _CLAIM,
+            {"claimed": job_id, "by": owner, "at": now, "lease": now + lease, "most": max_attempts},
         )
+        .one_or_none()
     )
-    if cast(CursorResult[Any], ended).rowcount:
-        return None
-    row = session.execute(
-        update(JOB)
-        .where(JOB.c.id == job_id, free)
-        .values(
-            state="running",
-            owner=owner,
-            lease_until=now + lease,
-            next_at=now + lease,
-            attempts=JOB.c.attempts + 1,
-            published=0,
-        )
-        .returning(
-            JOB.c.id,
-            JOB.c.kind,
-            JOB.c.ref,
-            JOB.c.recipient,
-            JOB.c.event,
-            JOB.c.detail,
-            JOB.c.attempts,
-            JOB.c.deferred,
-            JOB.c.owner,
-            JOB.c.created_at,
-            JOB.c.dedupe_key,
-        )
-    ).one_or_none()
-    return ClaimedJob(*row) if row is not None else None
+    if row is not None:
+        return ClaimedJob(*row)
+    session.connection().execute(_END, {"claimed": job_id, "at": now, "most": max_attempts, "why": _DIED.format(max_attempts)})
+    return None
 
 
 def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = None) -> None:
@@ -163,8 +173,7 @@ def _change(session: Session, job_id: UUID, from_state: str, **values: Any) -> b
 
 
 def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
-    written = session.execute(
-        update(JOB).where(JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.state == "running").values(**values)
-    )
-    if cast(CursorResult[Any], written).rowcount != 1:
+    fence = (JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.state == "running")
+    written: CursorResult[Any] = session.connection().execute(update(JOB).where(*fence).values(**values))
+    if written.rowcount != 1:
         raise LeaseLost(f"job {job.id} is no longer {job.owner}'s")

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import Table, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
@@ -22,6 +22,25 @@ from workflow.domain.roles import Actor, Role
 
 CHANNEL = "licdesk_jobs"
 """PostgreSQL's NOTIFY channel: wakes the relays when a transaction that owes jobs commits."""
+
+# Core statements, made once: building them anew and the session's bookkeeping cost more than the database does.
+_EVENT = cast(Table, EventRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_JOB = cast(Table, JobRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_STREAM = cast(Table, EventStream.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_INSERT_EVENT = insert(_EVENT)
+_SET_HEAD = update(_STREAM).where(_STREAM.c.stream == bindparam("of_stream")).values(head=bindparam("new_head"))
+_DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_TAKE_NUMBER = {
+    name: made(_STREAM)
+    .values(stream=bindparam("of_stream"), count=1, head="")
+    .on_conflict_do_update(index_elements=["stream"], set_={"count": _STREAM.c.count + 1})
+    .returning(_STREAM.c.count, _STREAM.c.head)
+    for name, made in _DIALECTS.items()
+}
+_INSERT_JOBS = {
+    name: made(_JOB).on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_JOB.c.id)
+    for name, made in _DIALECTS.items()
+}
 
 
 def canonical(value: Any) -> bytes:
@@ -66,8 +85,9 @@ def record(session: Session, event: Event, actor: Actor, now: datetime, *, appli
         hash="",
     )
     row.hash = chain_hash(row)
-    session.execute(insert(EventRow).values(**row.model_dump()))
-    session.execute(update(EventStream).where(col(EventStream.stream) == stream).values(head=row.hash))
+    connection = session.connection()
+    connection.execute(_INSERT_EVENT, row.model_dump())
+    connection.execute(_SET_HEAD, {"of_stream": stream, "new_head": row.hash})
     _add_consequences(session, event, row.id, application, now)
     return row
 
@@ -93,26 +113,19 @@ def add_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> list[UUID]:
     """Inserts job rows whose dedupe key is new and wakes the relays. Returns the ids of those inserted."""
     if not rows:
         return []
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(JobRow)
-    added = session.execute(
-        statement.values(list(rows)).on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(col(JobRow.id))
-    )
+    connection = session.connection()
+    added = connection.execute(_INSERT_JOBS[connection.dialect.name], list(rows))
     ids: list[UUID] = list(added.scalars())
-    if dialect == "postgresql":
-        session.execute(text(f"NOTIFY {CHANNEL}"))
+    if connection.dialect.name == "postgresql" and not session.info.get(CHANNEL):
+        session.info[CHANNEL] = True  # once per transaction: a session is used for one
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     return ids
 
 
 def _lock_head(session: Session, stream: str) -> tuple[int, str]:
     """Takes the next number of a chain. The row stays locked until the commit: two writers cannot read the same head."""
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(EventStream)
-    taken = session.execute(
-        statement.values(stream=stream, count=1, head="")
-        .on_conflict_do_update(index_elements=["stream"], set_={"count": col(EventStream.count) + 1})
-        .returning(col(EventStream.count), col(EventStream.head))
-    ).one()
+    connection = session.connection()
+    taken = connection.execute(_TAKE_NUMBER[connection.dialect.name], {"of_stream": stream}).one()
     return taken[0], taken[1]
 
 

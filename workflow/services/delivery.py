@@ -76,7 +76,9 @@ class Built:
     portal_token: str | None = None
 
 
-def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel:
+def parcel_for(
+    session: Session, job: ClaimedJob, stored: Delivery | None, wall: datetime, authorities: tuple[bytes, ...]
+) -> Parcel:
     """What the job `license.deliver` has to hand over, with the channel that is right now: the certificate on file when it
     is good at this moment, else the portal, never plain mail.
 
@@ -91,7 +93,8 @@ def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: t
         raise NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
     if recipient.removed_at is not None:
         raise NothingToSend(f"{recipient.address} was removed from the recipients.")
-    return Parcel(application, issued, addressee_for(recipient, wall, authorities), 1 + _rounds_before(session, job, issued))
+    number = stored.round if stored is not None else 1 + deliveries.rounds(session, issued.id, recipient.id)
+    return Parcel(application, issued, addressee_for(recipient, wall, authorities), number)
 
 
 def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes, ...]) -> Addressee:
@@ -106,9 +109,11 @@ def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes
     return Addressee(recipient.name, recipient.address, "portal", recipient=recipient.id)
 
 
-def mark_sending(session: Session, job: ClaimedJob, built: Built, now: datetime, wall: datetime) -> None:
-    """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt."""
-    delivery = _stored(session, job, built, now)
+def mark_sending(
+    session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, now: datetime, wall: datetime
+) -> Delivery:
+    """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt. Returns the message's row."""
+    delivery = _put(session, job, stored, built, now)
     delivery.state, delivery.data_started_at = "sending", wall
     delivery.smtp_code = delivery.smtp_reply = None
     if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
@@ -119,23 +124,23 @@ def mark_sending(session: Session, job: ClaimedJob, built: Built, now: datetime,
         # A message built anew, after one that provably was not sent, has a new token; the old one was in nobody's hands.
         link.token_hash, link.ends_at = hash_of(built.portal_token), wall + PORTAL_TTL
         session.add(link)
+    return delivery
 
 
-def note_not_sent(session: Session, job: ClaimedJob, built: Built, code: int, reply: str, now: datetime) -> None:
+def note_not_sent(
+    session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, code: int, reply: str, now: datetime
+) -> None:
     """Keeps the answer of an attempt that provably sent nothing, for the page."""
-    delivery = _stored(session, job, built, now)
+    delivery = _put(session, job, stored, built, now)
     delivery.state, delivery.data_started_at = "prepared", None
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
 
 
 def record_accepted(
-    session: Session, actor: Actor, job: ClaimedJob, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
-) -> Delivery:
+    session: Session, actor: Actor, delivery: Delivery, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
+) -> None:
     """The mail server took the message. A license's first acceptance moves the application to delivered."""
-    delivery = deliveries.find_by_job(session, job.id)
-    assert delivery is not None, "a message is stored before it is sent"
-    delivery.state, delivery.sent_at = "accepted", now
-    delivery.smtp_code, delivery.smtp_reply, delivery.resolved_by = code, reply, resolved_by
+    deliveries.set_accepted(session, delivery, code=code, reply=reply, resolved_by=resolved_by, now=now)
     if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
         application = _locked(session, delivery.application)
         fact = DeliveryAccepted(
@@ -144,15 +149,21 @@ def record_accepted(
         outbox.record(session, fact, actor, now, application=application)
         if delivery.channel == "smime":
             _deliver(session, actor, application, now)
-    return delivery
 
 
 def record_refused(
-    session: Session, actor: Actor, job: ClaimedJob, built: Built | None, *, code: int, reply: str, now: datetime
+    session: Session,
+    actor: Actor,
+    job: ClaimedJob,
+    stored: Delivery | None,
+    built: Built,
+    *,
+    code: int,
+    reply: str,
+    now: datetime,
 ) -> None:
-    """The message will not be accepted, or its outcome cannot be found out: visible, with attention."""
-    delivery = _stored(session, job, built, now) if built else deliveries.find_by_job(session, job.id)
-    assert delivery is not None, "a message is stored before it is refused"
+    """The message will not be accepted: visible, with attention."""
+    delivery = _put(session, job, stored, built, now)
     delivery.state = "refused"
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
     if delivery.kind == LICENSE_DELIVERY:
@@ -209,9 +220,9 @@ def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: s
     outbox.record(session, fact, actor, now, application=application)
 
 
-def _stored(session: Session, job: ClaimedJob, built: Built, now: datetime) -> Delivery:
-    """The message's row, with these bytes; made on the first attempt."""
-    delivery = deliveries.find_by_job(session, job.id)
+def _put(session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, now: datetime) -> Delivery:
+    """The message's row, with these bytes; made on the first attempt, taken up again from `stored` on later ones."""
+    delivery = session.merge(stored, load=False) if stored is not None else None
     if delivery is None:
         delivery = Delivery(
             job=job.id,
@@ -232,12 +243,6 @@ def _stored(session: Session, job: ClaimedJob, built: Built, now: datetime) -> D
     delivery.mime, delivery.mime_sha256 = built.mime, hashlib.sha256(built.mime).hexdigest()
     delivery.attempts = job.attempts
     return delivery
-
-
-def _rounds_before(session: Session, job: ClaimedJob, issued: IssuedLicense) -> int:
-    own = deliveries.find_by_job(session, job.id)
-    assert job.recipient is not None
-    return deliveries.rounds(session, issued.id, job.recipient) - (1 if own else 0)
 
 
 def _locked(session: Session, application: UUID) -> Application:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Delivery, JobRow, PortalCode, PortalLink, Recipient
@@ -26,6 +27,18 @@ class RecipientState:
 def find_by_job(session: Session, job: UUID) -> Delivery | None:
     """The message a job has built."""
     return session.exec(select(Delivery).where(Delivery.job == job)).one_or_none()
+
+
+def set_accepted(
+    session: Session, delivery: Delivery, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
+) -> None:
+    """Notes the mail server's yes on a message's row."""
+    session.execute(
+        update(Delivery)
+        .where(col(Delivery.id) == delivery.id)
+        .values(state="accepted", sent_at=now, smtp_code=code, smtp_reply=reply, resolved_by=resolved_by)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def get_delivery(session: Session, delivery: UUID) -> Delivery:
@@ -53,13 +66,11 @@ def license_deliveries(session: Session, application: UUID) -> list[RecipientSta
 
 def rounds(session: Session, license_row: UUID, recipient: UUID) -> int:
     """How many rounds of delivery a recipient has had for a license."""
-    return len(
-        session.exec(
-            select(Delivery.id).where(
-                Delivery.license == license_row, Delivery.recipient == recipient, Delivery.kind == "license_delivery"
-            )
-        ).all()
-    )
+    return session.exec(
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.license == license_row, Delivery.recipient == recipient, Delivery.kind == "license_delivery")
+    ).one()
 
 
 def list_deliveries(

@@ -1,0 +1,257 @@
+"""Runs every measurement once, beside its yardstick, and prints a table and JSON."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import redis
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, func
+from sqlmodel import col, select
+
+from tests.bench import bare
+from tests.bench.memory import memory_of_the_one_command_run
+from tests.servers import ValkeyServer, running_postgres, wait_until
+from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on
+from workflow.cli.broker import free_port
+from workflow.database import create_engine, reading, transaction
+from workflow.db.migrations import upgrade
+from workflow.db.tables import Application, JobRow
+from workflow.domain.events import Job
+from workflow.mail.demo_keys import DemoFiles, write_demo_keys
+from workflow.services import customers
+
+CELERY_TAIL = ("--loglevel", "error", "--without-gossip", "--without-mingle")
+PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Path3:
+    """Submitted to delivered on one database: applications per second, and from commit to job done in milliseconds."""
+
+    per_second: float
+    p50_ms: float
+    p95_ms: float
+
+
+def main() -> None:
+    """Measures, prints, and writes JSON to the file named by --json."""
+    parser = argparse.ArgumentParser(prog="python3 dev.py bench", description="Measures License Desk on this machine.")
+    parser.add_argument("--applications", type=int, default=300, help="how many go from submitted to delivered")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--skip-memory", action="store_true", help="do not start the whole one-command run")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="licdesk-bench-") as home, ExitStack() as stack:
+        os.chmod(home, 0o755)  # PostgreSQL may run as nobody
+        figures = measure(Path(home), chosen.applications, stack)
+        if not chosen.skip_memory:
+            figures["memory_mb"] = memory_of_the_one_command_run(Path(home) / "up")
+    show(figures)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
+    """The chain, then the path on both databases, on one broker."""
+    valkey = ValkeyServer(home / "valkey")
+    valkey.start()
+    stack.callback(valkey.stop)
+    keys = issuer_keys(home / "issuer")
+    mail_keys = write_demo_keys(
+        home / "mail", home / "inbox", recipients=[WITH_CERTIFICATE], signer_address=SENDER, now=datetime.now(UTC)
+    )
+    chains = bare_chains(valkey.url, count * 3)
+    (home / "postgres").mkdir()
+    postgres = stack.enter_context(running_postgres(home / "postgres"))
+    sqlite = path_on(f"sqlite:///{home}/desk.sqlite3", home, valkey.url, keys, mail_keys, count)
+    postgres.execute("CREATE DATABASE desk")
+    on_postgres = path_on(postgres.url("desk"), home, valkey.url, keys, mail_keys, count)
+    return {
+        "cores": os.cpu_count(),
+        "applications": count,
+        "bare_chain_per_s": round(chains, 1),
+        "sqlite": sqlite.__dict__,
+        "postgres": on_postgres.__dict__,
+        "ratio_sqlite": round(sqlite.per_second / chains, 2),
+        "ratio_postgres": round(on_postgres.per_second / chains, 2),
+    }
+
+
+def bare_chains(broker: str, count: int) -> float:
+    """Chains of three no-op tasks per second: sent and done, by as many worker processes as the desk gets."""
+    environ = {**os.environ, "LICDESK_BROKER_URL": broker}
+    client = redis.Redis.from_url(broker)
+    client.delete("bare:done")
+    command = ["-m", "celery", "-A", "tests.bench.bare:app", "worker", "--concurrency", str(PROCESSES + 1), *CELERY_TAIL]
+    with running(command, environ):
+        bare.app.conf.broker_url = broker
+        chain = bare.one.si() | bare.two.si() | bare.three.si()
+        chain.apply_async()
+        wait_until(lambda: int(client.get("bare:done") or 0) >= 1, 30, "the bare worker to be up")
+        begin = time.perf_counter()
+        for _ in range(count):
+            chain.apply_async()
+        wait_until(lambda: int(client.get("bare:done") or 0) >= count + 1, 300, "the chains to end")
+        return count / (time.perf_counter() - begin)
+
+
+def path_on(url: str, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int) -> Path3:
+    """`count` applications, each of its own customer, from the submission to the mail server's answer."""
+    engine = create_engine(url)
+    upgrade(engine)
+    port = free_port()
+    with running(["-m", "tests.bench.sink", str(port)], dict(os.environ)):
+        company = company_on(engine, smtp_port=port, mail_keys=mail_keys, issuer_keys=keys, archive=home / "none")
+        tenants = [f"T-{number:05d}" for number in range(count + 30)]
+        add_customers(engine, company, tenants, mail_keys)
+        with ExitStack() as stack:
+            for command, environ in processes(url, broker, port, keys, mail_keys):
+                stack.enter_context(running(command, {**os.environ, **environ}))
+            warm_up(company, engine, tenants[:5])
+            latencies = one_at_a_time(company, engine, tenants[5:30])
+            begin = time.perf_counter()
+            for tenant in tenants[30:]:
+                company.approve(company.apply(tenant_id=tenant))
+            wait_until(lambda: delivered(engine) == count + 30, 600, "all licenses to be delivered")
+            rate = count / (time.perf_counter() - begin)
+    company.here.transport.close()
+    company.room.engine.dispose()
+    engine.dispose()
+    cuts = statistics.quantiles(latencies, n=20)
+    return Path3(round(rate, 1), round(statistics.median(latencies), 1), round(cuts[18], 1))
+
+
+def add_customers(engine: Engine, company: Company, tenants: list[str], mail_keys: DemoFiles) -> None:
+    """One customer per application, so that no two wait for the same License ID."""
+    now = datetime.now(UTC)
+    certificate = mail_keys.recipients[WITH_CERTIFICATE].read_bytes()
+    with transaction(engine) as session:
+        for each in tenants:
+            tenant = customers.add_tenant(
+                session, company.liaison, tenant_id=each, company=f"Company {each}", time_zone="Asia/Shanghai", now=now
+            )
+            customers.add_recipient(
+                session,
+                company.liaison,
+                tenant,
+                name="Zhang Wei",
+                address=WITH_CERTIFICATE,
+                certificate=certificate,
+                authorities=company.here.desk.mail_authorities,
+                now=now,
+                wall=now,
+            )
+
+
+def processes(
+    url: str, broker: str, port: int, keys: Path, mail_keys: DemoFiles
+) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The desk's processes behind the pages, each with its own settings."""
+    common = {"LICDESK_MODE": "demo", "LICDESK_DATABASE_URL": url, "LICDESK_BROKER_URL": broker}
+    mail = {
+        "LICDESK_SMTP_PORT": str(port),
+        "LICDESK_SMTP_TLS": "none",
+        "LICDESK_MAIL_SENDER": SENDER,
+        "LICDESK_MAIL_CA": str(mail_keys.authority),
+        "LICDESK_MAIL_SIGNER_CERTIFICATE": str(mail_keys.signer_certificate),
+        "LICDESK_MAIL_SIGNER_KEY": str(mail_keys.signer_key),
+    }
+    signing = {
+        "LICDESK_TRUST_DIR": str(keys / "trust"),
+        "LICDESK_ISSUER_KEYS": ",".join(f"{name}=file:{keys}/keys/issuer-{name.lower()}.pem" for name in ("DEV", "UAT", "PROD")),
+        "LICDESK_ISSUER_KEY_SECRET_FILE": str(keys / "secret"),
+    }
+    celery = ["-m", "celery", "-A"]
+    yield ["-m", "workers.relay"], common
+    yield [*celery, "workers.app:general", "worker", "-n", "g@%h", "--concurrency", str(PROCESSES), *CELERY_TAIL], common | mail
+    yield [*celery, "workers.app:signing", "worker", "-n", "s@%h", "--concurrency", "1", *CELERY_TAIL], common | signing
+
+
+def warm_up(company: Company, engine: Engine, tenants: list[str]) -> None:
+    """Every process has imported, connected and opened its keys before the clock starts."""
+    for tenant in tenants:
+        company.approve(company.apply(tenant_id=tenant))
+    wait_until(lambda: delivered(engine) == len(tenants), 60, "the first licenses to be delivered")
+
+
+def one_at_a_time(company: Company, engine: Engine, tenants: list[str]) -> list[float]:
+    """Milliseconds from the commit that owes a signature to the commit that has done it, with nothing else waiting."""
+    before = {row.id for row in company.jobs(Job.SIGN)}
+    for tenant in tenants:
+        company.approve(company.apply(tenant_id=tenant))
+        wanted = delivered(engine)
+        wait_until(lambda wanted=wanted: quiet(engine) or delivered(engine) > wanted + 1, 30, "quiet")  # type: ignore[misc]
+    wait_until(lambda: quiet(engine), 30, "quiet")
+    return [
+        (row.done_at - row.created_at) / timedelta(milliseconds=1)
+        for row in company.jobs(Job.SIGN)
+        if row.id not in before and row.done_at
+    ]
+
+
+def delivered(engine: Engine) -> int:
+    """How many applications have reached delivered."""
+    with reading(engine) as session:
+        return session.exec(select(func.count()).select_from(Application).where(Application.status == "delivered")).one()
+
+
+def quiet(engine: Engine) -> bool:
+    """Whether no job is open."""
+    with reading(engine) as session:
+        return session.exec(select(JobRow.id).where(col(JobRow.state).in_(["pending", "running"])).limit(1)).first() is None
+
+
+def issuer_keys(home: Path) -> Path:
+    """Issuer keys and trust root, as the command makes them."""
+    command = ["-m", "workflow.cli.main", "keys", "init", "--demo", "--directory", str(home / "keys")]
+    command += ["--secret-file", str(home / "secret"), "--trust", str(home / "trust")]
+    home.mkdir()
+    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    return home
+
+
+@contextmanager
+def running(command: list[str], environ: dict[str, str]) -> Iterator[None]:
+    """A process of its own group, ended with the block."""
+    process = subprocess.Popen([sys.executable, *command], env=environ, start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+
+def show(figures: dict[str, object]) -> None:
+    """The figures as a person reads them."""
+    table = Table(title=f"License Desk on {figures['cores']} cores, {figures['applications']} applications")
+    table.add_column("submitted to delivered")
+    for name in ("per second", "of the bare chain", "commit to signed, p50", "p95"):
+        table.add_column(name, justify="right")
+    table.add_row("bare Celery chain of three no-ops", str(figures["bare_chain_per_s"]), "1.00", "", "")
+    for name in ("sqlite", "postgres"):
+        path = figures[name]
+        assert isinstance(path, dict)
+        table.add_row(
+            name, str(path["per_second"]), str(figures[f"ratio_{name}"]), f"{path['p50_ms']} ms", f"{path['p95_ms']} ms"
+        )
+    console = Console(width=max(100, shutil.get_terminal_size().columns))
+    console.print(table)
+    if "memory_mb" in figures:
+        console.print(f"The whole one-command run holds {figures['memory_mb']} MB (proportional set size).")
+
+
+if __name__ == "__main__":
+    main()
