@@ -3,7 +3,6 @@
 import getpass
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from workflow.cli import serving
 from workflow.console import accounts, changes, current, history, identity, install, publishing, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
@@ -108,9 +108,8 @@ def serve(
     with _said_plainly():
         identity.open_console(_settings(directory))  # a clear sentence now instead of a traceback from the server
     os.environ["LICDESK_CONSOLE_DIR"] = str(directory)
-    program = [sys.executable, "-m", "uvicorn", "--factory", "workflow.web.console.app:create_app"]
-    options = ["--host", host, "--port", str(port), "--workers", str(workers), "--no-server-header"]
-    os.execv(sys.executable, [*program, *options])  # noqa: S606  (our own interpreter, no shell)
+    command = serving.web("workflow.web.console.app:create_app", host, port, workers)
+    os.execv(command[0], command)  # noqa: S606  (our own interpreter, no shell)
 
 
 @app.command("install")
