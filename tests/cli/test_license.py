@@ -49,7 +49,7 @@ def test_a_refused_file_exits_with_1_and_says_what_to_do(trust: Path) -> None:
 def test_without_a_platform_only_signature_and_content_count(trust: Path) -> None:
     run = verify(PUBLISHED / "valid.lic", "--at", "2030-01-01T00:00:00Z", trust=trust)
     assert run.exit_code == 0
-    assert "Accepted: EXPIRED" in run.output
+    assert "Genuine: EXPIRED" in run.output
 
 
 def test_the_newest_root_of_the_directory_decides() -> None:

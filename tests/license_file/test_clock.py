@@ -38,6 +38,7 @@ def test_a_step_ahead_that_was_taken_back_leaves_nothing_behind() -> None:
 def test_a_clock_that_keeps_jumping_starts_the_confirmation_again() -> None:
     far, nearer = NOW + 400 * DAY, NOW + 100 * DAY
     assert seen_after(far, nearer, nearer + timedelta(hours=71)).highest == NOW
+    assert seen_after(far, nearer, nearer + timedelta(hours=72)) == SeenTime(nearer + timedelta(hours=72))
 
 
 def test_a_step_back_changes_nothing() -> None:

@@ -5,7 +5,15 @@ from base64 import b64encode
 
 import pytest
 
-from workflow.license_file import LICENSE_TYPE, MAX_ENVELOPE, MAX_PAYLOAD_TO_SIGN, Restriction, TooLarge, sign_license
+from workflow.license_file import (
+    LICENSE_TYPE,
+    MAX_ENVELOPE,
+    MAX_PAYLOAD_TO_SIGN,
+    MalformedLicense,
+    Restriction,
+    TooLarge,
+    sign_license,
+)
 from workflow.license_file.envelope import MAX_PAYLOAD, Envelope, Signature, decode, encode, signed_bytes
 from workflow.license_file.payload import encode_claims
 
@@ -39,7 +47,7 @@ def test_a_file_taken_apart_and_put_together_is_the_same_file() -> None:
 def test_the_bounds_of_reading_are_exact() -> None:
     raw = lic()
     decode(raw + b" " * (MAX_ENVELOPE - len(raw)))
-    with pytest.raises(TooLarge, match="131,073 bytes"):
+    with pytest.raises(TooLarge, match="more than 131,072 bytes"):
         decode(raw + b" " * (MAX_ENVELOPE - len(raw) + 1))
     assert decode(_around(b"x" * MAX_PAYLOAD)).payload == b"x" * MAX_PAYLOAD
 
@@ -69,6 +77,12 @@ def test_a_license_above_4000_bytes_is_not_signed() -> None:
 def test_stored_payload_bytes_are_signed_as_they_are() -> None:
     payload = json.dumps(json.loads(encode_claims(CLAIMS)), indent=2).encode()
     assert decode(sign_license(payload, [signer("issuer-prod")])).payload == payload
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"not json"])
+def test_what_no_platform_would_take_is_not_signed(payload: bytes) -> None:
+    with pytest.raises(MalformedLicense):
+        sign_license(payload, [signer("issuer-prod")])
 
 
 def test_one_signer_may_not_sign_twice_and_none_not_at_all() -> None:

@@ -64,7 +64,10 @@ def verify(
         verdict: VerifiedLicense | LicenseRefused = verify_license(raw, root, expected, instant)
     except LicenseRefused as refused:
         verdict = refused
-    typer.echo(json.dumps(_as_members(verdict), ensure_ascii=False, indent=1) if as_json else _as_text(verdict))
+    if as_json:
+        typer.echo(json.dumps(_as_members(verdict), ensure_ascii=False, indent=1))
+    else:
+        typer.echo(_as_text(verdict, "Genuine" if expected is None else "Accepted"))
     if isinstance(verdict, LicenseRefused):
         raise typer.Exit(1)
 
@@ -78,7 +81,7 @@ def _instant(text: str | None) -> datetime:
         raise typer.BadParameter("write it like 2027-03-31T16:00:00Z", param_hint="--at") from None
 
 
-def _as_text(verdict: VerifiedLicense | LicenseRefused) -> str:
+def _as_text(verdict: VerifiedLicense | LicenseRefused, good: str) -> str:
     lines = [_line(check) for check in verdict.checks]
     if isinstance(verdict, LicenseRefused):
         lines += ["", f"Refused: {verdict.code}", str(verdict)]
@@ -90,7 +93,7 @@ def _as_text(verdict: VerifiedLicense | LicenseRefused) -> str:
     claims = verdict.claims
     lines += [
         "",
-        f"Accepted: {verdict.state}",
+        f"{good}: {verdict.state}",
         f"License ID       {claims.license_id}, version {claims.version}",
         f"Customer         {claims.licensee.company} ({claims.licensee.tenant_id}), {claims.environment}",
         f"Last usable day  {last_usable_day(claims):%d %b %Y}, {claims.time_zone}",

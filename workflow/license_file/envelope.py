@@ -68,7 +68,7 @@ def decode(raw: bytes, *, limit: int = MAX_ENVELOPE) -> Envelope:
     Raises `TooLarge`, or `Damaged` with a sentence that says what is missing or what the file is instead.
     """
     if len(raw) > limit:
-        raise TooLarge(f"The file has {len(raw):,} bytes; a license file has at most {limit:,}. Choose the .lic file itself.")
+        raise TooLarge(f"The file has more than {limit:,} bytes, the most that is read. Choose the file as it was delivered.")
     try:
         members = strict_json.decode(raw, longest_string=_LONGEST_STRING)
     except MalformedLicense as error:
