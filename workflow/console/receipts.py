@@ -60,7 +60,7 @@ def write(
     row: InstalledLicense,
     event: ReceiptEvent,
     trust: TrustRoot,
-    reading_: ClockReading,
+    clock: ClockReading,
     now: datetime,
 ) -> OutgoingReceipt:
     """Signs the receipt for what just happened to `row` and puts it in the outbox, chained to the one before.
@@ -79,11 +79,11 @@ def write(
         tenant_id=console.identity.tenant_id,
         environment=Environment(console.identity.environment),
         installation=Installation.of(console.identity.installation_id, console.signer),
-        at=reading_.now.replace(microsecond=0),
+        at=clock.now.replace(microsecond=0),
         platform_version=PLATFORM_VERSION,
         trust_root_version=trust.version,
         revocation_sequence=0,
-        clock=ClockHealth.BEHIND if reading_.is_suspect else ClockHealth.OK,
+        clock=ClockHealth.BEHIND if clock.is_suspect else ClockHealth.OK,
         previous=_last_digest(session),
     )
     raw = sign_receipt(claims, console.signer)
@@ -93,7 +93,7 @@ def write(
         payload_sha256=verify_receipt(raw).payload_sha256,
         installed_id=row.id,
         event=event.value,
-        created_at=reading_.now,
+        created_at=clock.now,
         next_at=now,
     )
     session.add(receipt)
