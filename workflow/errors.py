@@ -49,6 +49,13 @@ class Conflict(DeskError):
     title = "Someone was quicker"
 
 
+class Stale(Conflict):
+    """The asker named a version (If-Match) that is not the current one: nothing was done."""
+
+    code = "stale"
+    title = "Changed meanwhile"
+
+
 class Invalid(DeskError):
     """Input that cannot be used. `problems` names the fields when there are any."""
 

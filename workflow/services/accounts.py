@@ -234,6 +234,19 @@ def actor_for_token(session: Session, token: str, *, now: datetime, wall: dateti
     return actor_of(session, person, now, channel="api"), person
 
 
+def token_needs_touch(session: Session, token: str, wall: datetime) -> bool:
+    """Whether the token was last used more than a minute ago, so that `touch_token` is worth a write."""
+    found = people.find_api_token(session, hash_of(token))
+    return found is not None and (found[0].used_at is None or wall - found[0].used_at > timedelta(minutes=1))
+
+
+def touch_token(session: Session, token: str, wall: datetime) -> None:
+    """Notes that the token is in use; its owner sees when on the profile page."""
+    found = people.find_api_token(session, hash_of(token))
+    if found is not None:
+        found[0].used_at = wall
+
+
 def disable_person(session: Session, actor: Actor, person_id: UUID, now: datetime) -> None:
     """Nobody signs in as this person again; what they did stays."""
     require(actor, Permission.OPERATE)

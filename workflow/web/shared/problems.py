@@ -23,6 +23,7 @@ from workflow.errors import (
     Misconfigured,
     NotFound,
     Problem,
+    Stale,
     TooMany,
     Unauthenticated,
     Unavailable,
@@ -33,6 +34,7 @@ STATUS_OF_FAMILY: tuple[tuple[type[DeskError], int], ...] = (
     (NotFound, 404),
     (Unauthenticated, 401),
     (Forbidden, 403),
+    (Stale, 412),  # before its family
     (Conflict, 409),
     (Invalid, 422),
     (TooMany, 429),
@@ -129,6 +131,8 @@ class ErrorAnswers:
         answer = self._answer(request, status, error.title, str(error), error.code, problems)
         if isinstance(error, TooMany):
             answer.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, Unauthenticated):
+            answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 15.5.2 wants one with every 401
         return answer
 
     def validation_error(self, request: Request, error: Exception) -> Response:
