@@ -17,6 +17,7 @@ from workflow.license_file import (
     Installed,
     KeyRetired,
     LicenseRefused,
+    LicenseWarning,
     Limit,
     Module,
     OlderThanCurrent,
@@ -39,7 +40,6 @@ from workflow.license_file import (
     verify_license,
     verify_revocations,
 )
-from workflow.license_file.verify import LicenseWarning
 
 from .example import CLAIMS, NOW, PLATFORM, ROOT_CONTENT, chain, claims, lic, lrl, pin_of, role, signed_root, signer, trust
 from .make_vectors import ROOT_2, ROOT_3, WITH_B, edited, signed

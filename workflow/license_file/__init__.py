@@ -101,7 +101,7 @@ from .trust_payload import (
     keys_by_id,
     one_group,
 )
-from .verify import (
+from .verdict import (
     Expected,
     Installed,
     LicenseWarning,
@@ -109,8 +109,8 @@ from .verify import (
     State,
     VerifiedLicense,
     state_at,
-    verify_license,
 )
+from .verify import verify_license
 
 __all__ = [
     "LICENSE_TYPE",
