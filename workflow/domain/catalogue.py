@@ -49,6 +49,8 @@ def catalogue_from(document: Mapping[str, Any]) -> Catalogue:
 
 def _entries(document: Mapping[str, Any], table: str) -> tuple[Entry, ...]:
     rows = document.get(table, [])
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise CatalogueUnusable(f"Write each {table} as a table of its own that starts with [[{table}]].")
     entries: list[Entry] = []
     for position, row in enumerate(rows, start=1):
         code, name = row.get("code"), row.get("name")

@@ -34,15 +34,17 @@ def due(
 
     A step that fell due while nothing ran is sent late; of several, only the most urgent, the others are `missed`. A step
     whose hour had passed before the license was issued is missed as well: whoever just got a license of a few days knows
-    its end. After the end nothing is sent: the notice of the end takes over.
+    its end. So is one that comes after a more urgent one, because it was added to the settings later. After the end nothing
+    is sent: the notice of the end takes over.
     """
-    open_steps = [step for step in sorted(set(steps) - set(done)) if due_at(last_day, step, time_zone, hour) <= now]
+    settled = set(done)
+    open_steps = [step for step in sorted(set(steps) - settled) if due_at(last_day, step, time_zone, hour) <= now]
     if now >= valid_until:
         return Due(None, tuple(open_steps))
     if not open_steps:
         return Due(None, ())
     urgent, *missed = open_steps
-    if due_at(last_day, urgent, time_zone, hour) < issued_at:
+    if urgent > min(settled, default=urgent) or due_at(last_day, urgent, time_zone, hour) < issued_at:
         return Due(None, tuple(open_steps))
     return Due(urgent, tuple(missed))
 

@@ -16,6 +16,7 @@ from workflow.errors import Invalid, Problem
 
 MAX_NOTE = 2_000
 MAX_REFERENCE = 100
+MAX_ADDRESS = 254
 MAX_COUNT = 1_000_000
 
 
@@ -231,7 +232,7 @@ class _Form:
     def _clean(self, field: str, value: str, longest: int) -> str:
         if len(value) > longest:
             self.refuse(field, "too_long", f"Use at most {longest} characters; this has {len(value)}.")
-        if any((ord(c) < 32 and c not in "\n\t") or 0x7F <= ord(c) < 0xA0 for c in value):
+        if not all(_can_be_kept(c) for c in value):
             self.refuse(field, "control_character", "Remove the control characters from this text.")
         return value
 
@@ -244,7 +245,7 @@ class _Form:
         if not all(isinstance(each, str) and each.strip() for each in values):
             self.refuse(field, "wrong_type", "Write each entry as text.")
             return ()
-        return tuple(dict.fromkeys(each.strip() for each in values))
+        return tuple(dict.fromkeys(self._clean(field, each.strip(), MAX_ADDRESS) for each in values))
 
     def choice(self, field: str, kind: type[Any], message: str, default: Any = None) -> Any:
         value = self.get(field)
@@ -266,8 +267,10 @@ class _Form:
             self.refuse(field, "missing", missing)
         codes = {entry.code for entry in known}
         for each in values:
-            if each not in codes:
-                self.refuse(field, "unknown", f"{each!r} is not in the catalogue. Choose from {', '.join(sorted(codes))}.")
+            if not isinstance(each, str) or each not in codes:
+                self.refuse(
+                    field, "unknown", f"{str(each)[:60]!r} is not in the catalogue. Choose from {', '.join(sorted(codes))}."
+                )
         chosen = set(map(str, values))
         return tuple(entry.code for entry in known if entry.code in chosen)  # the catalogue's order: stable digests
 
@@ -280,7 +283,7 @@ class _Form:
             number = int(value.replace(",", "") if isinstance(value, str) else value)
             if isinstance(value, bool) or (isinstance(value, float) and value != number):
                 raise ValueError
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last one is TOML's and JSON's infinity
             self.refuse(field, "not_a_number", f"{name} must be a whole number, for example 120.")
             return 0
         if not 1 <= number <= MAX_COUNT:
@@ -289,13 +292,12 @@ class _Form:
 
     def day(self, field: str, missing: str) -> date | None:
         value = self.get(field)
-        if isinstance(value, date) and not isinstance(value, datetime):  # TOML has dates of its own
-            return value
         if value in (None, ""):
             self.refuse(field, "missing", missing)
             return None
         try:
-            day = date.fromisoformat(value)
+            # TOML has dates of its own; one with a time is not a day.
+            day = value if type(value) is date else date.fromisoformat(value)
         except (TypeError, ValueError):
             self.refuse(field, "not_a_date", "Write the day as year-month-day, for example 2027-03-31.")
             return None
@@ -313,3 +315,9 @@ class _Form:
         except (KeyError, ValueError, TypeError, OSError):
             self.refuse(field, "unknown", "Use a time zone name such as Asia/Shanghai or Europe/Berlin.")
         return str(value)
+
+
+def _can_be_kept(character: str) -> bool:
+    """Not a control character other than line end and tab, nor half of a surrogate pair: no database stores those."""
+    point = ord(character)
+    return (point >= 32 or character in "\n\t") and not 0x7F <= point < 0xA0 and not 0xD800 <= point < 0xE000
