@@ -118,7 +118,7 @@ def successor(session: Session, desk: Desk, issued: IssuedLicense) -> Successor 
         sent_to=" and ".join(addresses) or tenant.company,
         sent_on=(later.delivered_at or later.issued_at).date(),
         last_day=later.last_day,
-        uploaded_url=f"{desk.public_url}/applications/{application.number}",
+        uploaded_url=f"{desk.public_url}/licenses/{later.license_id}#reminders",
     )
 
 

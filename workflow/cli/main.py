@@ -2,7 +2,7 @@
 
 import typer
 
-from workflow.cli import console, keys, serving, up
+from workflow.cli import console, database, keys, license, mail, seed, serving, up
 
 app = typer.Typer(
     name="licdesk",
@@ -13,6 +13,10 @@ app = typer.Typer(
 app.add_typer(up.app)
 app.add_typer(serving.app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(license.app, name="license")
+app.add_typer(mail.app, name="mail")
+app.add_typer(database.app, name="db")
+app.add_typer(seed.app, name="demo")
 app.add_typer(console.app, name="console")
 
 

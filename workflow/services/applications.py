@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -141,6 +142,8 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
     _require_owner(application, actor)
     moves.require_version(session, application, seen_version)
     content = read_draft(session, desk, application, now)
+    if application.renews is None:
+        application.renews = _predecessor(session, content)
     before = applications.current_revision(session, application)
     revised = Status(application.status) is Status.SUBMITTED
     moves.move(session, application, Action.REVISE if revised else Action.SUBMIT, now)
@@ -159,9 +162,6 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
 def apply(session: Session, actor: Actor, desk: Desk, raw: Mapping[str, Any], now: datetime) -> Application:
     """Saves and submits in one step, as the API and the command do. Raises TermsRefused; then nothing is kept."""
     application = save_draft(session, actor, raw, now)
-    renews = _predecessor(session, application, raw)
-    if renews is not None:
-        application.renews = renews
     submit(session, actor, desk, application, application.version, now)
     return application
 
@@ -271,17 +271,12 @@ def _check_request_type(session: Session, request: LicenseRequest, environment: 
         raise refused([Problem("request", "has_no_license", "This environment has no license yet. Choose new license.")])
 
 
-def _predecessor(session: Session, application: Application, raw: Mapping[str, Any]) -> Any:
-    if raw.get("request") not in (RequestType.RENEWAL.value, RequestType.CHANGE.value):
+def _predecessor(session: Session, content: ApplicationContent) -> UUID | None:
+    """The application behind the license that a renewal or change starts from."""
+    if content.request.request is RequestType.NEW:
         return None
-    tenant = customers.find_tenant(session, str(raw.get("tenant_id", "")))
-    if tenant is None:
-        return None
-    environment = customers.find_environment(
-        session, tenant.id, str(raw.get("environment", "")), str(raw.get("label", "") or "")
-    )
-    current = licenses.in_force(session, environment.id) if environment else None
-    return current.application if current else None
+    newest = licenses.newest_version(session, content.license_id)
+    return newest.application if newest else None
 
 
 def _still_known(session: Session, predecessor: Application, addresses: list[str]) -> list[str]:

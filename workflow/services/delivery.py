@@ -188,7 +188,7 @@ def resend(session: Session, actor: Actor, application: Application, recipient: 
             raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
     number = deliveries.rounds(session, issued.id, recipient.id) + 1
     key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{number}"
-    outbox.owe(session, Job.DELIVER, key, now, ref=application.id, recipient=recipient.id)
+    outbox.owe(session, Job.DELIVER, key, ref=application.id, recipient=recipient.id)
 
 
 def record_download(session: Session, actor: Actor, application: Application, through: str, now: datetime) -> IssuedLicense:

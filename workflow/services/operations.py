@@ -1,4 +1,4 @@
-"""What an operator does about jobs that need attention."""
+"""What an operator does about jobs that need attention. Jobs count in the machine's time."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from workflow.db.queries import deliveries
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict
+from workflow.times import wall_now
 
 
 class NotDead(Conflict):
@@ -25,7 +26,7 @@ def retry_job(session: Session, actor: Actor, job: UUID, now: datetime) -> None:
     """Gives a dead job new attempts. A message in doubt is sent again with the same bytes. Raises NotDead."""
     require(actor, Permission.OPERATE)
     row = deliveries.get_job(session, job)
-    if not jobs.retry(session, job, now):
+    if not jobs.retry(session, job, wall_now()):
         raise NotDead
     outbox.record(session, SystemFact("job.retried", str(job), row.kind), actor, now)
 
@@ -34,12 +35,12 @@ def cancel_job(session: Session, actor: Actor, job: UUID, now: datetime) -> None
     """Gives a dead job up for good. Raises NotDead."""
     require(actor, Permission.OPERATE)
     row = deliveries.get_job(session, job)
-    if not jobs.cancel(session, job, now):
+    if not jobs.cancel(session, job, wall_now()):
         raise NotDead
     outbox.record(session, SystemFact("job.cancelled", str(job), row.kind), actor, now)
 
 
-def hurry_job(session: Session, actor: Actor, job: UUID, now: datetime) -> None:
+def hurry_job(session: Session, actor: Actor, job: UUID) -> None:
     """Tries a waiting job now instead of at the end of its pause; a job that is running already is fine."""
     require(actor, Permission.DOWNLOAD_FILE)
-    jobs.hurry(session, job, now)
+    jobs.hurry(session, job, wall_now())

@@ -107,7 +107,7 @@ def ask_for_code(session: Session, token: str, browser: str, *, now: datetime, w
     )
     session.add(row)
     session.flush()  # the job refers to it
-    outbox.owe(session, Job.PORTAL_CODE, f"{Job.PORTAL_CODE.value}:{row.id}", now, ref=row.id, recipient=opened.recipient.id)
+    outbox.owe(session, Job.PORTAL_CODE, f"{Job.PORTAL_CODE.value}:{row.id}", ref=row.id, recipient=opened.recipient.id)
     who = _as_recipient(opened)
     outbox.record(session, SystemFact("portal.code_asked", str(opened.link.id), opened.recipient.address), who, now)
 

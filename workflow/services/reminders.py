@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.ids import new_id
-from workflow.db.outbox import add_jobs, recipients_of
+from workflow.db.outbox import add_jobs, job_values, recipients_of
 from workflow.db.queries import applications, customers, licenses, moves, people, reminders
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.domain.application import Action, Status, allows
@@ -120,25 +119,10 @@ def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, sk
     for who, name, address in _audience(session, application):
         job_id = None
         if skipped is None:
-            job_id = new_id()
             key = f"remind:{issued.id}:{issued.last_day.isoformat()}:{step}:{address}"
-            jobs.append(
-                {
-                    "id": job_id,
-                    "kind": Job.REMINDER.value,
-                    "ref": issued.id,
-                    "recipient": who,
-                    "event": None,
-                    "detail": str(step),
-                    "dedupe_key": key,
-                    "state": "pending",
-                    "next_at": now,
-                    "attempts": 0,
-                    "deferred": 0,
-                    "published": 0,
-                    "created_at": now,
-                }
-            )
+            job = job_values(Job.REMINDER, key, ref=issued.id, recipient=who, detail=str(step))
+            job_id = job["id"]
+            jobs.append(job)
         rows.append(
             {
                 "license": issued.id,

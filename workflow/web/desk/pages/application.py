@@ -162,7 +162,7 @@ def hurry(request: Request, house: Inside, me: Reader, number: str, job: UUID, f
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
         _require_own_job(session, application, job)
-        operations.hurry_job(session, me.actor, job, utc_now())
+        operations.hurry_job(session, me.actor, job)
     return _back(request, number, "Trying again now.")
 
 

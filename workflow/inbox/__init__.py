@@ -1,0 +1,1 @@
+"""The development inbox: catches the demo's mail and shows it, decrypted. It never starts in production."""
