@@ -41,6 +41,7 @@ LOSSES = [
     ({"limits": {**BASE.limits, "users": Limit(500, Count.CONCURRENT, Over.WARN)}}, "Users are counted in another way"),
     ({"restrictions": (Restriction("internal", "Own staff only."),)}, "A new restriction applies: Own staff only."),
     ({"valid_until": BASE.valid_until - timedelta(days=10)}, "The license ends 10 days earlier"),
+    ({"valid_until": BASE.valid_until - timedelta(seconds=2)}, "The license ends some hours earlier"),
     ({"grace_until": BASE.valid_until}, "The days of grace after the end go down to 0"),
     ({"on_expiry": OnExpiry.READ_ONLY}, "More is switched off after the license ends"),
 ]  # fmt: skip

@@ -102,7 +102,7 @@ def test_a_later_start_is_scheduled(admin: Visitor) -> None:
 
 def test_a_gap_before_the_next_license_is_told(admin: Visitor) -> None:
     installed(admin, vendor.lic(1, lasts=40 * DAY))
-    admin.upload(vendor.lic(2, starts=20 * DAY))
+    admin.upload(vendor.lic(2, starts=20 * DAY - timedelta(hours=1)))
     assert "There is a gap of 10 days" in admin.text
 
 
@@ -225,14 +225,25 @@ def test_reload_back_and_a_second_click_never_activate_twice(admin: Visitor, con
 def test_two_administrators_the_second_sees_who_was_quicker_and_the_fresh_preview(app: FastAPI, admin: Visitor) -> None:
     installed(admin, vendor.lic(1))
     other = Visitor.signed_in(app, vendor.OTHER_ADMIN)
-    other.upload(vendor.lic(3))
-    installed(admin, vendor.lic(2))
+    second, third = vendor.lic(2), vendor.lic(3)
+    other.upload(third)
+    installed(admin, second)
     answer = other.activate()
     assert answer.status_code == 409
     assert f"{vendor.ADMIN} activated version 2" in other.text
     assert "Version 2 stays active until you confirm" in other.text
     assert other.activate().status_code == 200
     assert "Version 3 is active" in other.text
+
+
+def test_a_version_that_was_overtaken_is_told_with_409(app: FastAPI, admin: Visitor) -> None:
+    installed(admin, vendor.lic(1))
+    other = Visitor.signed_in(app, vendor.OTHER_ADMIN)
+    other.upload(vendor.lic(2))
+    installed(admin, vendor.lic(3))
+    assert other.activate().status_code == 409
+    assert f"{vendor.ADMIN} activated version 3 after you opened this page" in other.text
+    assert "license.lic can no longer be used. This is version 2" in other.text
 
 
 def test_a_preview_belongs_to_its_uploader(app: FastAPI, admin: Visitor) -> None:

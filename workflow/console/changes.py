@@ -85,7 +85,8 @@ def _validity(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     new = (after.valid_from, last_usable_day(after))
     delta = (new[1] - now[1]).days if now else None
     lost = before is not None and after.valid_until < before.valid_until
-    text = f"The license ends {abs(delta or 0)} days earlier"
+    days = -delta if delta else 0
+    text = f"The license ends {f'{days} days' if days > 1 else 'a day' if days else 'some hours'} earlier"
     taken = (Loss(Term.VALIDITY, "valid_until", text),) if lost else ()
     return Change(Term.VALIDITY, now, new, delta=delta, losses=taken)
 

@@ -130,7 +130,7 @@ def _what_happened(session: Session) -> str:
     if newest is not None:
         verb = "scheduled" if newest.standing == Standing.SCHEDULED else "activated"
         did = f"{newest.created_by} {verb} version {newest.version}"
-    return f"{did} after you opened this page. Check what changes now, then decide again."
+    return f"{did} after you opened this page. Nothing of yours was changed."
 
 
 def _still_good(session: Session, console: Console, situation: Situation, staged: StagedUpload) -> VerifiedLicense:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,7 +63,7 @@ def validity_of(claims: LicenseClaims, now: datetime) -> Validity:
         last=last,
         total=(last - first).days + 1,
         left=left,
-        grace_left=max(0, -((now - claims.grace_until).days + 1)),
+        grace_left=max(0, -((now - claims.grace_until) // timedelta(days=1))),
         starts_in=(first - today).days,
         elapsed=min(100, max(0, round(gone * 100 / span))),
         level="bad" if left <= LAST_WEEK else "warn" if claims.valid_until - now <= EXPIRING else "ok",

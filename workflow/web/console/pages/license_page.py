@@ -49,6 +49,7 @@ def license_page(
     before: str = "",
     refused: RefusedUpload | None = None,
     problem: Invalid | None = None,
+    conflict: str = "",
 ) -> Response:
     """License Management with what just happened: an activation, a refused upload, or a problem with the form."""
     with reading(house.console.engine) as session:
@@ -66,6 +67,7 @@ def license_page(
             refused=refused,
             refused_checks=shown.checks_of(refused.checks) if refused else (),
             problem=problem,
+            conflict=conflict,
             history=listed.entries,
             first_page=PATH if before else None,
             next_page=_older(listed.older_than),

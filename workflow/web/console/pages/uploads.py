@@ -111,7 +111,10 @@ def _preview(
         try:
             verified = uploads.verify_new(session, house.console, situation, staged.raw)
         except LicenseRefused as refused:
-            return _back_to_start(request, f"{staged.file_name} can no longer be used. {refused}")
+            late = f"{staged.file_name} can no longer be used. {refused}"
+            if conflict:
+                return license_page(request, house, status=status, conflict=f"{conflict} {late}")
+            return _back_to_start(request, late)
     if verified.already_installed:
         return _back_to_start(request, "This very license was installed meanwhile. There is nothing left to do.")
     compared = install.preview(situation, verified)
