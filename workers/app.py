@@ -15,6 +15,7 @@ from workflow.domain.events import Job
 from workflow.settings import PREFIX
 
 GENERAL_QUEUE = "general"
+LETTERS_QUEUE = "letters"
 SIGNING_QUEUE = "signing"
 DEFAULT_LEASE = 300
 
@@ -23,8 +24,10 @@ TRANSPORT_ALIASES.update(redis="workers.transport:Transport", rediss="workers.tr
 
 
 def queue_of(kind: str) -> str:
-    """The queue that a kind of job is published to."""
-    return SIGNING_QUEUE if kind == Job.SIGN.value else GENERAL_QUEUE
+    """The queue that a kind of job is published to. Letters have their own, so that no license waits behind courtesy."""
+    if kind == Job.SIGN.value:
+        return SIGNING_QUEUE
+    return LETTERS_QUEUE if kind == Job.LETTER.value else GENERAL_QUEUE
 
 
 def _lease() -> int:
@@ -39,6 +42,8 @@ def _settings(*queues: str) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
+            # Queues in the order they are named: the worker looks into `letters` only when `general` is empty.
+            "queue_order_strategy": "priority",
             "visibility_timeout": 300,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
@@ -71,7 +76,7 @@ def _settings(*queues: str) -> dict[str, Any]:
 
 
 general = Celery("general", include=["workers.delivery", "workers.letters", "workers.reminders", "workers.housekeeping"])
-general.conf.update(_settings(GENERAL_QUEUE))
+general.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE))
 general.conf.beat_schedule = {
     "scan": {
         "task": "housekeeping.scan",
@@ -84,4 +89,4 @@ signing = Celery("signing", include=["workers.signing"])
 signing.conf.update(_settings(SIGNING_QUEUE))
 
 publisher = Celery("relay")
-publisher.conf.update(_settings(GENERAL_QUEUE, SIGNING_QUEUE))
+publisher.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE, SIGNING_QUEUE))

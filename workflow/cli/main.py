@@ -2,7 +2,8 @@
 
 import typer
 
-from workflow.cli import console, database, keys, license, mail, seed, serving, up
+from workflow.cli import console, database, keys, mail, seed, serving, up
+from workflow.cli import license as license_commands
 
 app = typer.Typer(
     name="licdesk",
@@ -13,7 +14,7 @@ app = typer.Typer(
 app.add_typer(up.app)
 app.add_typer(serving.app)
 app.add_typer(keys.app, name="keys")
-app.add_typer(license.app, name="license")
+app.add_typer(license_commands.app, name="license")
 app.add_typer(mail.app, name="mail")
 app.add_typer(database.app, name="db")
 app.add_typer(seed.app, name="demo")

@@ -53,8 +53,8 @@ def relay() -> tuple[str, ...]:
 
 
 def worker(queue: Queue, concurrency: int) -> tuple[str, ...]:
-    """The command that works one queue off."""
-    work = ["worker", "--queues", queue.value, "--hostname", f"{queue.value}@%h", "--concurrency", str(concurrency)]
+    """The command that works off the queues of one kind."""
+    work = ["worker", "--hostname", f"{queue.value}@%h", "--concurrency", str(concurrency)]
     # Gossip and mingle let workers wait for one another; ours know each other by the database only.
     return (*_celery(queue), *work, "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 
