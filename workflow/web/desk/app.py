@@ -9,6 +9,7 @@ from workflow.database import create_engine
 from workflow.services.desk import desk_from
 from workflow.settings import DeskSettings, load
 from workflow.web.desk.access import House, page_context
+from workflow.web.desk.api.router import router as api
 from workflow.web.desk.live import Watcher
 from workflow.web.desk.pages import ROUTERS
 from workflow.web.shared.cookies import Cookies
@@ -32,6 +33,7 @@ def create_app(settings: DeskSettings | None = None) -> FastAPI:
     app.state.house = House(create_engine(given.database_url), given, desk_from(given))
     app.state.watcher = Watcher(app.state.house.engine)
     site.install(app)
+    app.include_router(api)  # before the pages: their last route is the 404 page
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -1,0 +1,45 @@
+"""Receipts of platforms. The signature is the only credential, so every sender gets the same answer, whatever becomes of it."""
+
+import logging
+from datetime import timedelta
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import IntegrityError
+
+from workflow.database import transaction
+from workflow.db.queries import throttle
+from workflow.errors import TooMany
+from workflow.license_file import LicenseRefused
+from workflow.services import receipts
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.access import house_of
+
+log = logging.getLogger("licdesk.receipts")
+router = APIRouter()
+
+PER_MINUTE = 600
+"""For all senders together: a flood must not fill the disk, and no platform sends more than a few a day."""
+
+
+class TooManyReceipts(TooMany):
+    """More receipts in a minute than all platforms together send in a day."""
+
+    code = "receipts.too_many"
+
+
+@router.post("/receipts", status_code=202, tags=["receipts"], summary="Take a platform's receipt")
+async def take(request: Request) -> Response:
+    """Takes the bytes of a `.lrc` file. Always 202: what was not issued here, or is not well signed, is not kept."""
+    raw = await request.body()
+    house = house_of(request)
+    with transaction(house.engine) as session:
+        if throttle.count(session, "receipts", timedelta(minutes=1), wall_now()) > PER_MINUTE:
+            raise TooManyReceipts("The desk takes no more receipts in this minute. Send it again later.")
+    try:
+        with transaction(house.engine) as session:
+            receipts.record_receipt(session, raw, utc_now())
+    except LicenseRefused as refused:
+        log.info("a receipt was refused: %s", refused.code)
+    except IntegrityError:
+        log.info("a receipt arrived twice at once; the first one counts")
+    return Response(status_code=202)
