@@ -124,7 +124,7 @@ def prepare(purpose: str) -> None:
             return
         print("Setting up .venv (once, and after each change of the requirements) ...", file=sys.stderr, flush=True)
         make_venv()
-        install = [uv(), "pip", "install", "--quiet", "--python", str(PYTHON)]
+        install = [uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON)]
         locked = [f"--requirement={REQUIREMENTS / name}.txt" for name in dict.fromkeys(("setup", "run", purpose))]
         run([*install, "--require-hashes", *locked])
         run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])

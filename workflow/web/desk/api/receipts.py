@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
 
 from workflow.database import transaction
 from workflow.db.queries import throttle
@@ -12,7 +13,7 @@ from workflow.errors import TooMany
 from workflow.license_file import LicenseRefused
 from workflow.services import receipts
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import house_of
+from workflow.web.desk.access import House, house_of
 
 log = logging.getLogger("licdesk.receipts")
 router = APIRouter()
@@ -30,8 +31,11 @@ class TooManyReceipts(TooMany):
 @router.post("/receipts", status_code=202, tags=["receipts"], summary="Take a platform's receipt")
 async def take(request: Request) -> Response:
     """Takes the bytes of a `.lrc` file. Always 202: what was not issued here, or is not well signed, is not kept."""
-    raw = await request.body()
-    house = house_of(request)
+    await run_in_threadpool(_keep, house_of(request), await request.body())
+    return Response(status_code=202)
+
+
+def _keep(house: House, raw: bytes) -> None:
     with transaction(house.engine) as session:
         if throttle.count(session, "receipts", timedelta(minutes=1), wall_now()) > PER_MINUTE:
             raise TooManyReceipts("The desk takes no more receipts in this minute. Send it again later.")
@@ -42,4 +46,3 @@ async def take(request: Request) -> Response:
         log.info("a receipt was refused: %s", refused.code)
     except IntegrityError:
         log.info("a receipt arrived twice at once; the first one counts")
-    return Response(status_code=202)
