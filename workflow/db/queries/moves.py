@@ -63,14 +63,16 @@ def require_version(session: Session, application: Application, seen: int) -> No
 
 
 def already_moved(session: Session, application: Application) -> AlreadyMoved:
-    """The conflict in words: who did what to the application last, and when (UTC)."""
+    """The conflict in words: who did what to the application last, and when (UTC). Saving a draft is no event, and nobody is
+    named for it."""
     last = session.exec(
         select(EventRow)
         .where(EventRow.stream == str(application.id), col(EventRow.type).in_(_SAID))
         .order_by(col(EventRow.sequence).desc())
         .limit(1)
     ).first()
-    if last is None:
+    changed_at = session.exec(select(Application.updated_at).where(Application.id == application.id)).one()
+    if last is None or last.at < changed_at:
         return AlreadyMoved("This page is out of date: the application was changed meanwhile. Look at it again.")
     return AlreadyMoved(
         f"{last.actor_name} {_SAID[last.type]} on {last.at:%-d %b %Y at %H:%M} UTC, after you opened this page. "
