@@ -16,7 +16,7 @@ from tests.license_file import example
 from workflow.database import create_engine, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, customers, events, licenses
+from workflow.db.queries import applications, customers, deliveries, events, licenses
 from workflow.db.queries import people as person_queries
 from workflow.db.tables import Application, Delivery, EventRow, IssuedLicense, JobRow, Person, Receipt, Recipient, Tenant
 from workflow.domain.approvals import Choice, Decision
@@ -189,13 +189,15 @@ class Office:
     def hand_over(self, number: str, address: str = WEI, channel: str = "smime") -> Delivery:
         """The mail server takes the message to this recipient."""
         job = self.claim(self.delivery_job(number, address))
+        built = self.message(number, job, address, channel)
         with self.work() as session:
-            delivery.mark_sending(session, job, self.message(number, job, address, channel), self.now, wall_now())
+            marked = delivery.mark_sending(session, job, deliveries.find_by_job(session, job.id), built, self.now, wall_now())
         with self.work() as session:
             jobs.finish(session, job, wall_now())
-            return delivery.record_accepted(
-                session, MAILER, job, code=250, reply="2.0.0 accepted", resolved_by=None, now=self.now
-            )
+            answer: dict[str, Any] = {"code": 250, "reply": "2.0.0 accepted", "resolved_by": None}
+            delivery.record_accepted(session, MAILER, marked, **answer, now=self.now)
+        with self.work() as session:
+            return deliveries.get_delivery(session, marked.id)
 
     def delivered(self, **changes: Any) -> str:
         """An application whose license has been handed over."""
@@ -224,9 +226,7 @@ class Office:
             tenant = customers.get_tenant(session, "T-20817")
             found = customers.find_environment(session, tenant.id, environment, "")
             assert found is not None
-            receipts.expect_installation(
-                session, actor, found.id, f"inst-{platform}", example.signer(platform).keyid, self.now
-            )
+            receipts.expect_installation(session, actor, found.id, f"inst-{platform}", example.signer(platform).keyid, self.now)
 
     def renewal_of(self, number: str, **changes: Any) -> str:
         """A submitted renewal of the license that an application led to, with all the answers prefilled."""
