@@ -31,16 +31,14 @@ TIME_ZONE: Final = "Asia/Shanghai"
 CONSOLE_ENVIRONMENT: Final = "PROD"
 """The environment whose License Management runs beside the desk."""
 
-LIAISON: Final = DemoPerson("Mei Sato", "mei.sato@serviceme.example", Role.LIAISON, "applies for licenses and renews them")
-APPROVER: Final = DemoPerson("Jonas Weber", "jonas.weber@serviceme.example", Role.APPROVER, "approves, or asks for changes")
+LIAISON: Final = DemoPerson("Mei Sato", "mei.sato@serviceme.example", Role.LIAISON, "applies and renews")
+APPROVER: Final = DemoPerson("Jonas Weber", "jonas.weber@serviceme.example", Role.APPROVER, "approves or asks for changes")
 SECOND_APPROVER: Final = DemoPerson("Amara Okafor", "amara.okafor@serviceme.example", Role.APPROVER, "approves, too")
-OPERATOR: Final = DemoPerson("Tomas Riva", "tomas.riva@serviceme.example", Role.OPERATOR, "watches jobs, keys and people")
-AUDITOR: Final = DemoPerson("Ines Duarte", "ines.duarte@serviceme.example", Role.AUDITOR, "reads everything, changes nothing")
+OPERATOR: Final = DemoPerson("Tomas Riva", "tomas.riva@serviceme.example", Role.OPERATOR, "sees to jobs and people")
+AUDITOR: Final = DemoPerson("Ines Duarte", "ines.duarte@serviceme.example", Role.AUDITOR, "reads everything")
 STAFF: Final = (LIAISON, APPROVER, SECOND_APPROVER, OPERATOR, AUDITOR)
 
-ADMINISTRATOR: Final = DemoPerson(
-    "Zhang Wei", "wei.zhang@harbourline.example", Role.ADMINISTRATOR, "uploads and activates, in License Management"
-)
+ADMINISTRATOR: Final = DemoPerson("Zhang Wei", "wei.zhang@harbourline.example", Role.ADMINISTRATOR, "uploads and activates")
 RECIPIENTS: Final = (
     DemoRecipient(ADMINISTRATOR.name, ADMINISTRATOR.email, has_certificate=True),
     DemoRecipient("Platform operations", "admins@harbourline.example", has_certificate=True),

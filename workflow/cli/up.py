@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from workflow.cli import broker, cast, first_start
 from workflow.cli.installation import Files, Installation, Ports
@@ -166,17 +165,17 @@ class _Report:
 def _show(installation: Installation, programs: Sequence[Running], seconds: float) -> None:
     files, urls = installation.files, installation.urls
     memory = memory_of({each.process.pid for each in programs if each.process})
-    pages = Table(box=None, show_header=False, padding=(0, 2))
-    pages.add_row("Desk", f"[bold cyan]{urls['desk']}[/]", "apply, approve, follow")
-    pages.add_row("License Management", f"[bold cyan]{urls['console']}[/]", f"{cast.COMPANY}, {cast.CONSOLE_ENVIRONMENT}")
-    pages.add_row("Inbox", f"[bold cyan]{urls['inbox']}[/]", "the mail that was sent, decrypted for its readers")
-    people = Table(box=None, show_header=False, padding=(0, 2))
-    for person in (*cast.STAFF, cast.ADMINISTRATOR):
-        people.add_row(person.email, person.role.value, person.does)
+    pages = (
+        ("Desk", urls["desk"], "apply, approve, follow"),
+        ("License Management", urls["console"], "at Harbourline Logistics, PROD"),
+        ("Inbox", urls["inbox"], "all mail, decrypted"),
+    )
     terminal.print(f"\n[bold green]License Desk is running[/], {seconds:.1f} s after the command.\n")
-    terminal.print(pages)
-    terminal.print(f"\n  Everyone's password: [bold]{first_start.demo_password(files)}[/]\n")
-    terminal.print(people)
+    for name, url, what in pages:
+        terminal.print(f"  {name:<19} [bold cyan]{url}[/]  {what}", soft_wrap=True)
+    terminal.print(f"\n  Sign in with the password [bold]{first_start.demo_password(files)}[/] as\n")
+    for person in (*cast.STAFF, cast.ADMINISTRATOR):
+        terminal.print(f"  {person.email:<30} {person.role.value:<13} {person.does}", soft_wrap=True)
     terminal.print(f"\n  Data    {files.data}\n  Logs    {files.logs}\n  Memory  {memory}\n", soft_wrap=True)
     terminal.print("  Ctrl-C stops everything.", style="dim")
 
