@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from workflow.db.outbox import chain_hash
-from workflow.db.tables import EventRow
+from workflow.db.tables import EventRow, EventStream
 
 
 def of_stream(session: Session, stream: str) -> Sequence[EventRow]:
@@ -27,11 +27,13 @@ def latest(session: Session, *, before: UUID | None = None, limit: int = 100) ->
     return session.exec(query.where(col(EventRow.id) < before) if before else query).all()
 
 
-def first_broken(session: Session, stream: str) -> EventRow | None:
-    """The first event of a chain that does not follow from the one before it; None when the chain holds."""
+def first_broken(session: Session, stream: str) -> int | None:
+    """The number of the first event of a chain that was altered or is missing, also at its end; None when the chain holds."""
     previous, expected = "", 1
     for row in of_stream(session, stream):
         if row.sequence != expected or row.previous != previous or chain_hash(row) != row.hash:
-            return row
+            return expected
         previous, expected = row.hash, expected + 1
-    return None
+    head = session.get(EventStream, stream, populate_existing=True)
+    known = (head.count, head.head) if head is not None else (0, "")
+    return None if known == (expected - 1, previous) else expected
