@@ -61,7 +61,7 @@ _END = (
 
 @dataclass(frozen=True)
 class ClaimedJob:
-    """A job that belongs to this worker until its lease ends; `owner` is the fence that later writes name."""
+    """A job that belongs to this worker until its lease ends; later writes name `owner` and `attempts` as their fence."""
 
     id: UUID
     kind: str
@@ -173,7 +173,8 @@ def _change(session: Session, job_id: UUID, from_state: str, **values: Any) -> b
 
 
 def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
-    fence = (JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.state == "running")
+    # The attempt belongs to the fence: the same worker may have claimed the job a second time while its first try hung.
+    fence = (JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.attempts == job.attempts, JOB.c.state == "running")
     written: CursorResult[Any] = session.connection().execute(update(JOB).where(*fence).values(**values))
     if written.rowcount != 1:
         raise LeaseLost(f"job {job.id} is no longer {job.owner}'s")
