@@ -94,9 +94,7 @@ class RecipientCertificate:
     """for example RSA 2048"""
 
 
-def read_certificate(
-    data: bytes, address: str, at: datetime, *, authorities: Sequence[bytes] = ()
-) -> RecipientCertificate:
+def read_certificate(data: bytes, address: str, at: datetime, *, authorities: Sequence[bytes] = ()) -> RecipientCertificate:
     """Reads a recipient's certificate (PEM or DER) and promises that mail to `address` may be encrypted to it at `at`.
 
     With `authorities` (PEM, one or more certificates each) one of them must stand behind it; without, the certificate
@@ -252,9 +250,7 @@ def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extensio
         raise CertificateUnreadable("The extensions of this certificate can't be read. Upload another one.") from error
 
 
-def _must_be_authority(
-    _: verification.Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints
-) -> None:
+def _must_be_authority(_: verification.Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
     if not constraints.ca:
         raise ValueError(f"{certificate.subject.rfc4514_string()} is not an authority")
 

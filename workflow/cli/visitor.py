@@ -45,8 +45,7 @@ class Visitor:
         for name, value in form.fields:
             if name not in changes:
                 data.setdefault(name, []).append(value)
-        for name, value in changes.items():
-            data[name] = [value] if isinstance(value, str) else value
+        data |= {name: [changed] if isinstance(changed, str) else changed for name, changed in changes.items()}
         return self._show(self.client.post(form.action or self.path, data=data, files=files))
 
     def form(self, action: str) -> Form:
