@@ -81,6 +81,11 @@ def current_revision(session: Session, application: Application) -> Revision | N
     ).one_or_none()
 
 
+def revisions_of(session: Session, application: UUID) -> Sequence[Revision]:
+    """Every revision, oldest first."""
+    return session.exec(select(Revision).where(Revision.application == application).order_by(col(Revision.number))).all()
+
+
 def contributors(session: Session, application: UUID) -> frozenset[UUID]:
     """Everybody who submitted or edited any revision."""
     return frozenset(session.exec(select(Revision.author).where(Revision.application == application)))
