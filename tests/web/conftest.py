@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from fastapi import FastAPI
 
+from tests.web.api import Program
 from tests.web.desk import ORIGIN, PASSWORD, Browser
 from tests.workers.company import Company
 from tests.workers.conftest import company, issuer_keys, mail_keys
@@ -79,3 +80,9 @@ def browser(app: FastAPI) -> Callable[[str], Browser]:
         return made
 
     return opened
+
+
+@pytest.fixture
+def program(app: FastAPI) -> Callable[[str], Program]:
+    """A program with somebody's token: liaison, approver, approver2, operator, auditor, administrator, stranger."""
+    return lambda who: Program.of(app, who)

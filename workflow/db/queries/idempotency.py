@@ -1,10 +1,8 @@
 """Answers kept for repeated requests: the row is taken in the transaction of the effect, so both are there or neither."""
 
 from datetime import datetime
-from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
@@ -17,11 +15,11 @@ def take(session: Session, person: UUID, key: str, body_sha256: str, *, until: d
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyKey)
     values = {"body_sha256": body_sha256, "until": until, "status": None, "answer": None}
     taken = session.execute(
-        statement.values(person=person, key=key, **values).on_conflict_do_update(
-            index_elements=["person", "key"], set_=values, where=col(IdempotencyKey.until) <= wall
-        )
+        statement.values(person=person, key=key, **values)
+        .on_conflict_do_update(index_elements=["person", "key"], set_=values, where=col(IdempotencyKey.until) <= wall)
+        .returning(col(IdempotencyKey.key))
     )
-    return cast(CursorResult[Any], taken).rowcount == 1
+    return taken.one_or_none() is not None
 
 
 def answer_of(session: Session, person: UUID, key: str) -> IdempotencyKey:

@@ -18,6 +18,7 @@ from workflow.web.desk.access import House, house_of
 log = logging.getLogger("licdesk.receipts")
 router = APIRouter()
 
+MEDIA_TYPE = "application/octet-stream"
 PER_MINUTE = 600
 """For all senders together: a flood must not fill the disk, and no platform sends more than a few a day."""
 
@@ -28,7 +29,15 @@ class TooManyReceipts(TooMany):
     code = "receipts.too_many"
 
 
-@router.post("/receipts", status_code=202, tags=["receipts"], summary="Take a platform's receipt")
+@router.post(
+    "/receipts",
+    status_code=202,
+    tags=["receipts"],
+    summary="Take a platform's receipt",
+    response_class=Response,
+    responses={429: {"description": "Too many in this minute; Retry-After says when to send it again."}},
+    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+)
 async def take(request: Request) -> Response:
     """Takes the bytes of a `.lrc` file. Always 202: what was not issued here, or is not well signed, is not kept."""
     await run_in_threadpool(_keep, house_of(request), await request.body())

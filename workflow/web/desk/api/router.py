@@ -1,8 +1,32 @@
 """Everything under /api/v1."""
 
-from fastapi import APIRouter
+from typing import NoReturn
 
-from workflow.web.desk.api import receipts
+from fastapi import APIRouter, Depends
 
-router = APIRouter(prefix="/api/v1")
-router.include_router(receipts.router)
+from workflow.errors import NotFound
+from workflow.web.desk.api import (
+    about,
+    applications,
+    customers,
+    history,
+    jobs,
+    licenses,
+    openapi,
+    receipts,
+    reminders,
+    votes,
+)
+from workflow.web.desk.api.guard import require_sound
+from workflow.web.desk.api.shapes import BASE
+
+router = APIRouter(prefix=BASE)
+router.include_router(receipts.router)  # its body is whatever arrives, and every sender gets the same answer
+for each in (applications, votes, history, licenses, customers, reminders, jobs, about, openapi):
+    router.include_router(each.router, dependencies=[Depends(require_sound)])
+
+
+@router.get("/{path:path}", include_in_schema=False, response_model=None)
+def nothing(path: str) -> NoReturn:
+    """An address that the API does not have must not be answered by a page."""
+    raise NotFound(f"There is nothing at this address. {BASE}/openapi.json lists what there is.")

@@ -1,0 +1,185 @@
+"""Customers: their platforms, and the administrators who receive license files."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow.database import reading
+from workflow.db.queries import customers as queries
+from workflow.db.queries import directory
+from workflow.db.tables import Recipient, Tenant
+from workflow.services import customers
+from workflow.times import utc_now, wall_now
+from workflow.web.desk.api.caller import CustomerEditor, Inside, Reader
+from workflow.web.desk.api.listing import Listing, Source, Wanted
+from workflow.web.desk.api.request_body import Strict
+from workflow.web.desk.api.shapes import BASE
+from workflow.web.desk.api.writing import Answer, Writing
+from workflow.web.shared.paging import CursorUnusable, cursor_for, key_from
+
+router = APIRouter(tags=["customers"])
+
+
+class CustomerSummary(BaseModel):
+    """A customer as lists show it."""
+
+    tenant_id: str = Field(examples=["T-20817"])
+    company: str
+    time_zone: str
+    created_at: datetime
+
+
+class EnvironmentDocument(BaseModel):
+    """One platform of a customer."""
+
+    name: str
+    label: str
+    license_id: str = Field(description="All licenses of this platform share it.")
+
+
+class RecipientDocument(BaseModel):
+    """An administrator who receives license files."""
+
+    name: str
+    address: str
+    channel: str = Field(description="smime with a certificate on file, else portal.")
+    fingerprint: str | None = Field(description="SHA-256 of the certificate on file.")
+    certificate_ends_at: datetime | None
+
+
+class CustomerDocument(CustomerSummary):
+    """A customer with platforms and recipients."""
+
+    environments: list[EnvironmentDocument]
+    recipients: list[RecipientDocument]
+
+
+class CustomerBody(Strict):
+    """A new customer. It gets the platforms DEV, UAT and PROD."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"tenant_id": "T-20817", "company": "Harbourline Logistics Co., Ltd.", "time_zone": "Asia/Shanghai"}]
+        }
+    )
+
+    tenant_id: str
+    company: str
+    time_zone: str
+
+
+class RecipientBody(Strict):
+    """A new recipient. Without a certificate the file is fetched from a page, never mailed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Zhang Wei", "address": "wei.zhang@harbourline.example"}]}
+    )
+
+    name: str
+    address: str
+    certificate: str | None = Field(default=None, description="X.509, PEM.")
+
+
+@router.get("/customers", summary="List customers")
+def list_customers(
+    request: Request,
+    response: Response,
+    house: Inside,
+    who: Reader,
+    wanted: Wanted,
+    search: Annotated[str, Query(max_length=100, description="Part of the company's name or tenant ID.")] = "",
+) -> Listing[CustomerSummary]:
+    """Every customer, by company. `Accept: text/csv` gives all of them as CSV."""
+
+    def read(cursor: str, limit: int) -> list[Tenant]:
+        with reading(house.engine) as session:
+            after = _after(cursor) if cursor else None
+            return list(directory.search_tenants(session, search=search.strip(), after=after, limit=limit))
+
+    head = ("Tenant ID", "Company", "Time zone")
+    source = Source("customers", read, _cursor, _summary, head, lambda row: (row.tenant_id, row.company, row.time_zone))
+    return source.answer(request, wanted, response)  # type: ignore[return-value]  # CSV goes out as it is
+
+
+@router.post("/customers", status_code=201, response_model=CustomerDocument, summary="Add a customer")
+def add_customer(house: Inside, who: CustomerEditor, writing: Writing, body: CustomerBody) -> Response:
+    """Adds a customer with its platforms, each with a fresh License ID."""
+
+    def effect(session: Session) -> Answer:
+        tenant = customers.add_tenant(session, who.actor, **body.model_dump(), now=utc_now())
+        return Answer(_document(session, tenant), 201, {"Location": f"{BASE}/customers/{tenant.tenant_id}"})
+
+    return writing.once(effect)
+
+
+@router.get("/customers/{tenant_id}", summary="Read a customer")
+def show(house: Inside, who: Reader, tenant_id: str) -> CustomerDocument:
+    """A customer with platforms and recipients."""
+    with reading(house.engine) as session:
+        return _document(session, queries.get_tenant(session, tenant_id))
+
+
+@router.post("/customers/{tenant_id}/recipients", status_code=201, response_model=RecipientDocument, summary="Add a recipient")
+def add_recipient(house: Inside, who: CustomerEditor, writing: Writing, tenant_id: str, body: RecipientBody) -> Response:
+    """Adds an administrator who can be chosen as a recipient of this customer's files."""
+
+    def effect(session: Session) -> Answer:
+        recipient = customers.add_recipient(
+            session,
+            who.actor,
+            queries.get_tenant(session, tenant_id),
+            name=body.name,
+            address=body.address,
+            certificate=body.certificate.encode() if body.certificate else None,
+            authorities=house.desk.mail_authorities,
+            now=utc_now(),
+            wall=wall_now(),
+        )
+        return Answer(_recipient(recipient), 201)
+
+    return writing.once(effect)
+
+
+def _summary(tenant: Tenant) -> CustomerSummary:
+    return CustomerSummary(
+        tenant_id=tenant.tenant_id, company=tenant.company, time_zone=tenant.time_zone, created_at=tenant.created_at
+    )
+
+
+def _document(session: Session, tenant: Tenant) -> CustomerDocument:
+    return CustomerDocument(
+        **_summary(tenant).model_dump(),
+        environments=[
+            EnvironmentDocument(name=each.name, label=each.label, license_id=each.license_id)
+            for each in queries.environments_of(session, tenant.id)
+        ],
+        recipients=[_recipient(each) for each in queries.recipients_of_tenant(session, tenant.id)],
+    )
+
+
+def _recipient(row: Recipient) -> RecipientDocument:
+    return RecipientDocument(
+        name=row.name,
+        address=row.address,
+        channel="smime" if row.certificate else "portal",
+        fingerprint=row.fingerprint,
+        certificate_ends_at=row.certificate_ends_at,
+    )
+
+
+def _cursor(tenant: Tenant) -> str:
+    return cursor_for((tenant.company, str(tenant.id)))
+
+
+def _after(cursor: str) -> tuple[str, UUID]:
+    company, row = key_from(cursor, (str, str))
+    try:
+        return str(company), UUID(str(row))
+    except ValueError:
+        raise CursorUnusable from None
