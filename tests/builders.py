@@ -13,14 +13,14 @@ from sqlmodel import Session, col, select
 
 from tests import people
 from tests.license_file import example
-from workflow.database import create_engine, transaction
+from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, customers, deliveries, events, licenses
 from workflow.db.queries import people as person_queries
 from workflow.db.tables import Application, Delivery, EventRow, IssuedLicense, JobRow, Person, Receipt, Recipient, Tenant
 from workflow.domain.approvals import Choice, Decision
-from workflow.domain.catalogue import Catalogue
+from workflow.domain.catalogue import Catalogue, Entry
 from workflow.domain.events import Job
 from workflow.domain.roles import Actor, system
 from workflow.license_file import (
@@ -126,9 +126,9 @@ class Office:
         """A transaction."""
         return transaction(self.engine)
 
-    def another_process(self) -> "Office":
-        """The same desk over connections of its own."""
-        return replace(self, engine=create_engine(self.engine.url.render_as_string(hide_password=False)))
+    def with_catalogue(self, **tables: tuple[Entry, ...]) -> Desk:
+        """This desk with other entries in some tables of its catalogue."""
+        return replace(self.desk, catalogue=replace(self.desk.catalogue, **tables))
 
     # What people do
 

@@ -178,6 +178,8 @@ def _audience(session: Session, audience: Audience, application: Application | N
     match audience:
         case Audience.LIAISON:
             return [application.owner]
+        case Audience.APPROVERS if application.revision == 0:
+            return []  # a draft is news to nobody
         case Audience.APPROVERS:
             authors = set(session.exec(select(Revision.author).where(Revision.application == application.id)))
             return [person for person in people_with(session, Role.APPROVER, now) if person not in authors]

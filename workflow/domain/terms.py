@@ -165,11 +165,16 @@ def read_request(raw: Mapping[str, Any], catalogue: Catalogue) -> LicenseRequest
     return LicenseRequest(tenant_id, environment, label, request, terms, recipients, contract_reference, note)
 
 
+def longest_days(environment: EnvironmentName, kind: LicenseKind) -> int:
+    """How many days a license of this kind may run there."""
+    return min(LONGEST_DAYS[environment], LONGEST_KIND_DAYS.get(kind, LONGEST_DAYS[environment]))
+
+
 def check(request: LicenseRequest, today: date) -> None:
     """Raises TermsRefused unless the validity fits the environment and the kind, and has not ended before `today`."""
     problems: list[Problem] = []
     terms = request.terms
-    longest = min(LONGEST_DAYS[request.environment], LONGEST_KIND_DAYS.get(terms.kind, LONGEST_DAYS[request.environment]))
+    longest = longest_days(request.environment, terms.kind)
     if terms.days > longest:
         what = f"{request.environment} licenses" if terms.kind is LicenseKind.STANDARD else f"A {terms.kind} license"
         problems.append(

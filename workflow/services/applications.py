@@ -27,7 +27,7 @@ from workflow.domain.content import (
 )
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, ApplicationWithdrawn, DraftSaved
 from workflow.domain.roles import Actor, Permission, require
-from workflow.domain.terms import LicenseRequest, RequestType, check, read_request, refused
+from workflow.domain.terms import LicenseRequest, RequestType, check, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
@@ -65,7 +65,7 @@ def save_draft(
     """
     require(actor, Permission.APPLY)
     assert actor.person_id is not None
-    draft = json.dumps(raw, ensure_ascii=False, default=str)
+    draft = json.dumps(raw, default=str)  # in ASCII, so that whatever was typed can be stored
     title = _title(session, raw)
     request = _plain_choice(raw.get("request"), RequestType, RequestType.NEW)
     if application is None:
@@ -83,7 +83,9 @@ def save_draft(
         outbox.record(session, DraftSaved(), actor, now, application=made)
         return made
     _require_owner(application, actor)
-    if Status(application.status) is not Status.SUBMITTED:  # a submitted one may be revised: the draft waits beside it
+    if Status(application.status) is Status.SUBMITTED:  # may be revised: the draft waits beside what was submitted
+        title, request = application.title, application.request
+    else:
         next_status(Status(application.status), Action.SAVE)
     if seen_version is not None:
         moves.require_version(session, application, seen_version)
@@ -186,7 +188,8 @@ def start_renewal(session: Session, actor: Actor, issued: IssuedLicense, now: da
     raw = request_document(content.request)
     today = now.astimezone(ZoneInfo(issued.time_zone)).date()
     first_day = max(today, issued.first_day)
-    last_day = max(issued.last_day, today) + timedelta(days=RENEWAL_DAYS)
+    longest = longest_days(content.request.environment, content.terms.kind)
+    last_day = min(max(issued.last_day, today) + timedelta(days=RENEWAL_DAYS), first_day + timedelta(days=longest - 1))
     raw.update(
         request=RequestType.RENEWAL.value,
         validity={
@@ -263,7 +266,7 @@ def _require_owner(application: Application, actor: Actor) -> None:
 
 def _check_request_type(session: Session, request: LicenseRequest, environment: Environment) -> None:
     current = licenses.in_force(session, environment.id)
-    if request.request is RequestType.NEW and current is not None and current.standing in ("issued", "activated"):
+    if request.request is RequestType.NEW and current is not None and current.standing != "expired":
         where = request.environment.value
         message = f"{where} has license {current.license_id} version {current.version} already. Choose renewal or change."
         raise refused([Problem("request", "has_a_license", message)])
@@ -287,9 +290,9 @@ def _still_known(session: Session, predecessor: Application, addresses: list[str
 
 
 def _title(session: Session, raw: Mapping[str, Any]) -> str:
-    tenant_id = str(raw.get("tenant_id") or "")[:64]
+    tenant_id = _printable(raw.get("tenant_id"))[:64]
     tenant: Tenant | None = customers.find_tenant(session, tenant_id) if tenant_id else None
-    environment = str(raw.get("environment") or "")[:4]
+    environment = _printable(raw.get("environment"))[:4]
     return f"{tenant.company if tenant else tenant_id} {environment}".strip()
 
 
@@ -298,3 +301,8 @@ def _plain_choice(value: Any, kind: type[RequestType], default: RequestType) -> 
         return kind(value).value
     except ValueError:
         return default.value
+
+
+def _printable(value: Any) -> str:
+    """What of a typed value can be shown, and looked up: a database refuses some of the rest."""
+    return "".join(character for character in str(value or "") if character.isprintable())
