@@ -10,10 +10,12 @@ from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
+from workflow.certificates import CertificateRefused
 from workflow.database import reading
 from workflow.db.queries import customers as queries
 from workflow.db.queries import directory
 from workflow.db.tables import Recipient, Tenant
+from workflow.errors import Problem
 from workflow.services import customers
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.api.caller import CustomerEditor, Inside, Reader
@@ -130,17 +132,21 @@ def add_recipient(house: Inside, who: CustomerEditor, writing: Writing, tenant_i
     """Adds an administrator who can be chosen as a recipient of this customer's files."""
 
     def effect(session: Session) -> Answer:
-        recipient = customers.add_recipient(
-            session,
-            who.actor,
-            queries.get_tenant(session, tenant_id),
-            name=body.name,
-            address=body.address,
-            certificate=body.certificate.encode() if body.certificate else None,
-            authorities=house.desk.mail_authorities,
-            now=utc_now(),
-            wall=wall_now(),
-        )
+        try:
+            recipient = customers.add_recipient(
+                session,
+                who.actor,
+                queries.get_tenant(session, tenant_id),
+                name=body.name,
+                address=body.address,
+                certificate=body.certificate.encode() if body.certificate else None,
+                authorities=house.desk.mail_authorities,
+                now=utc_now(),
+                wall=wall_now(),
+            )
+        except CertificateRefused as refused:
+            refused.problems = (Problem("certificate", refused.code, str(refused)),)  # it does not know its field
+            raise
         return Answer(_recipient(recipient), 201)
 
     return writing.once(effect)
