@@ -103,11 +103,13 @@ def jobs_of(session: Session, application: UUID) -> Sequence[JobRow]:
     return session.exec(select(JobRow).where(JobRow.ref == application).order_by(col(JobRow.id))).all()
 
 
-def list_jobs(session: Session, *, state: str = "", limit: int = 100) -> Sequence[JobRow]:
+def list_jobs(session: Session, *, state: str = "", before: UUID | None = None, limit: int = 100) -> Sequence[JobRow]:
     """Jobs in a state, newest first."""
     query = select(JobRow).order_by(col(JobRow.id).desc()).limit(limit)
     if state:
         query = query.where(JobRow.state == state)
+    if before:
+        query = query.where(col(JobRow.id) < before)
     return session.exec(query).all()
 
 

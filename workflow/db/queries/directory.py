@@ -61,6 +61,12 @@ def page_of_licenses(
     return [ListedLicense(*row) for row in session.exec(query.limit(limit + 1))]
 
 
+def versions_visible_to(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
+    """The versions of a License ID that an actor may see, newest first."""
+    query = _licenses(actor).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
+    return [ListedLicense(*row) for row in session.exec(query)]
+
+
 def ending_between(
     session: Session, actor: Actor, start: datetime, end: datetime, limit: int = 500
 ) -> list[tuple[ListedLicense, IssuedLicense | None, Application | None]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
@@ -24,6 +24,11 @@ def beat(session: Session, process: str, detail: str, wall: datetime) -> None:
 def heartbeats(session: Session) -> Sequence[Heartbeat]:
     """When each process last said that it lives."""
     return session.exec(select(Heartbeat).order_by(Heartbeat.process)).all()
+
+
+def answers(session: Session) -> None:
+    """Asks the database for nothing; an exception says that it does not answer."""
+    session.execute(text("SELECT 1"))
 
 
 def forget_ended(session: Session, wall: datetime) -> None:

@@ -1,14 +1,20 @@
 """Reminders: written in batches under their key, read for pages and before sending."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.domain.roles import Actor, Permission, may
+
+ListedReminder = tuple[Reminder, IssuedLicense, Application]
+Position = tuple[datetime, UUID, int, str]
+"""The sort key of a reminder in a list: created at, license, days ahead, recipient."""
 
 
 def steps_done(session: Session, license_row: UUID) -> set[int]:
@@ -39,15 +45,29 @@ def of_license(session: Session, license_row: UUID) -> Sequence[Reminder]:
     ).all()
 
 
-def recent(session: Session, actor: Actor, limit: int = 100) -> Sequence[tuple[Reminder, IssuedLicense, Application]]:
+def page(
+    session: Session, actor: Actor, *, license_id: str = "", after: Position | None = None, limit: int = 50
+) -> list[ListedReminder]:
+    """Reminders of licenses an actor may see, latest first; one more than asked for when there are more."""
+    key = (col(Reminder.created_at), col(Reminder.license), col(Reminder.days_ahead), col(Reminder.recipient))
+    query = _visible(actor).order_by(*(each.desc() for each in key)).limit(limit + 1)
+    if license_id:
+        query = query.where(IssuedLicense.license_id == license_id)
+    if after is not None:
+        query = query.where(tuple_(*key) < after)
+    return [(row[0], row[1], row[2]) for row in session.exec(query)]
+
+
+def recent(session: Session, actor: Actor, limit: int = 100) -> Sequence[ListedReminder]:
     """Reminders of licenses that an actor may see, latest first."""
+    query = _visible(actor).order_by(col(Reminder.created_at).desc(), col(Reminder.days_ahead)).limit(limit)
+    return [(row[0], row[1], row[2]) for row in session.exec(query)]
+
+
+def _visible(actor: Actor) -> Any:
     query = (
         select(Reminder, IssuedLicense, Application)
         .join(IssuedLicense, col(IssuedLicense.id) == col(Reminder.license))
         .join(Application, col(Application.id) == col(IssuedLicense.application))
-        .order_by(col(Reminder.created_at).desc(), col(Reminder.days_ahead))
-        .limit(limit)
     )
-    if not may(actor, Permission.READ_ALL):
-        query = query.where(Application.owner == actor.person_id)
-    return session.exec(query).all()
+    return query if may(actor, Permission.READ_ALL) else query.where(Application.owner == actor.person_id)
