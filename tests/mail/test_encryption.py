@@ -122,7 +122,7 @@ def test_without_a_signer_it_is_plain_and_complete(headers: OuterHeaders) -> Non
 
 def test_every_byte_travels_through_any_mail_server(post: Post, headers: OuterHeaders) -> None:
     awkward = Letter("许可证", "From the first line\n.\nend \n" + "x" * 2_000, "<p>ü</p>\n.", ())
-    nearly_plain = Letter("From", "From here on\ntrailing \n", "<p>\nFrom\n</p>", ())
+    nearly_plain = Letter("From", "Hello\nFrom here on\ntrailing \n", "<p>\nFrom\n</p>", ())
     for message in (
         encrypt_for(awkward, post.certificate(), post.signer, headers=headers),
         *(sign_only(letter, signer, headers=headers) for letter in (awkward, nearly_plain) for signer in (post.signer, None)),

@@ -249,7 +249,8 @@ def _letter(
 ) -> Letter:
     templates = _templates(language)
     words = {**facts, "reader": reader, "desk": desk, "language": language}
-    subject = " ".join(templates.get_template(f"letters/{name}/subject.txt").render(words).split())
+    # Names and companies are typed by people; whatever is no visible character must not end up in a header field.
+    subject = " ".join(_CONTROL.sub(" ", templates.get_template(f"letters/{name}/subject.txt").render(words)).split())
     text = templates.get_template(f"letters/{name}/body.txt").render(words)
     html = templates.get_template(f"letters/{name}/body.html").render(words, subject=subject)
     return Letter(subject, _wrapped(text), _INLINER.inline(html), attachments, language)
@@ -267,6 +268,8 @@ def _templates(language: str) -> Environment:
 # queries for dark mode and narrow screens, which no style attribute can hold.
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True, minify_css=True)
 
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # What the second line of a paragraph stands under: nothing, an indent, the words of a numbered step, the value of a row.
 _HANGING = re.compile(r" +(?:\d+\. |[^:]{1,18}: +)?")
