@@ -14,6 +14,7 @@ OWED = {
     "application.approved": ["license.sign", "letter.send approved to liaison"],
     "application.changes_requested": ["letter.send changes_requested to liaison"],
     "application.rejected": ["letter.send rejected to liaison"],
+    "application.approval_rescinded": ["letter.send changes_requested to liaison"],
     "application.withdrawn": ["letter.send withdrawn to approvers"],
     "license.issued": ["license.deliver to recipients"],
     "license.signing_failed": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],

@@ -308,6 +308,7 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
         ApplicationApproved: (Owed(Job.SIGN), _letter(LetterKind.APPROVED, Audience.LIAISON)),
         ChangesRequested: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
         ApplicationRejected: (_letter(LetterKind.REJECTED, Audience.LIAISON),),
+        ApprovalRescinded: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
         ApplicationWithdrawn: (_letter(LetterKind.WITHDRAWN, Audience.APPROVERS),),
         LicenseIssued: (Owed(Job.DELIVER, Audience.RECIPIENTS),),
         SigningFailed: (

@@ -31,9 +31,9 @@ from workflow.domain.events import (
     ChangesRequested,
     Event,
 )
-from workflow.domain.roles import Actor, Permission, Role, require
+from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.domain.terms import MAX_NOTE
-from workflow.errors import Problem
+from workflow.errors import Forbidden, Problem
 
 GROUPS = {Role.APPROVER: "approvers"}
 """Which group a role belongs to, until groups come from a policy file."""
@@ -43,6 +43,15 @@ _ACTIONS = {
     Choice.REQUEST_CHANGES: Action.REQUEST_CHANGES,
     Choice.REJECT: Action.REJECT,
 }
+
+
+class NotYourApproval(Forbidden):
+    """Only those who approved, and operators, take an approval back."""
+
+    code = "approvals.not_yours"
+
+    def __init__(self) -> None:
+        super().__init__("Only the approvers who approved this application and operators can take the approval back.")
 
 
 def vote(
@@ -104,12 +113,21 @@ def vote(
     return decision
 
 
+def may_rescind(session: Session, actor: Actor, application: Application) -> bool:
+    """Whether the actor's word can take the approval back: an operator's, or that of someone who gave it."""
+    return may(actor, Permission.OPERATE) or any(
+        row.person == actor.person_id and row.revision == application.revision and row.choice == Choice.APPROVE.value
+        for row in applications.votes_on(session, application.id)
+    )
+
+
 def rescind(session: Session, actor: Actor, application: Application, seen_version: int, comment: str, now: datetime) -> None:
     """Takes an approval back before anything is issued; the liaison gets the application back.
 
-    Raises MissingRole, AlreadyMoved, IllegalMove, CommentMissing.
+    Raises NotYourApproval, AlreadyMoved, IllegalMove, CommentMissing.
     """
-    require(actor, Permission.DECIDE)
+    if not may_rescind(session, actor, application):
+        raise NotYourApproval
     moves.require_version(session, application, seen_version)
     next_status(Status(application.status), Action.RESCIND)
     _require_comment(Choice.REQUEST_CHANGES, comment.strip())

@@ -265,7 +265,7 @@ def _actions(session: Session, me: Me, application: Application, issued: IssuedL
         renew=me.may(Permission.APPLY) and live_license,
         copy=me.may(Permission.APPLY) and status is not Status.DRAFT,
         decide=me.may(Permission.DECIDE) and status is Status.SUBMITTED and not wrote,
-        rescind=me.may(Permission.DECIDE) and allows(status, Action.RESCIND),
+        rescind=allows(status, Action.RESCIND) and decisions.may_rescind(session, me.actor, application),
         deliver=me.may(Permission.DOWNLOAD_FILE) and issued is not None and status in LIVE,
         download=me.may(Permission.DOWNLOAD_FILE) and issued is not None,
     )
