@@ -2,7 +2,7 @@
 
 import typer
 
-from workflow.cli import console, database, keys, mail, seed, serving, up
+from workflow.cli import client, clock, console, database, jobs, keys, mail, seed, serving, up, users
 from workflow.cli import license as license_commands
 
 app = typer.Typer(
@@ -17,6 +17,10 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(license_commands.app, name="license")
 app.add_typer(mail.app, name="mail")
 app.add_typer(database.app, name="db")
+app.add_typer(users.app, name="users")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(client.app)
+app.add_typer(clock.app)
 app.add_typer(seed.app, name="demo")
 app.add_typer(console.app, name="console")
 

@@ -107,6 +107,24 @@ def add_person(
     return person
 
 
+def grant_role(session: Session, actor: Actor, person_id: UUID, role: Role, now: datetime) -> None:
+    """Gives a person a role from now on; one they hold already is fine."""
+    require(actor, Permission.OPERATE)
+    person = people.get_person(session, person_id)
+    if people.find_grant(session, person.id, role) is None:
+        session.add(RoleGrant(person=person.id, role=role.value, granted_at=now))
+        outbox.record(session, SystemFact("role.granted", str(person.id), role.value), actor, now)
+
+
+def revoke_role(session: Session, actor: Actor, person_id: UUID, role: Role, now: datetime) -> None:
+    """Takes a role away from now on; what was decided while it was held stands. One not held is fine."""
+    require(actor, Permission.OPERATE)
+    grant = people.find_grant(session, people.get_person(session, person_id).id, role)
+    if grant is not None:
+        grant.revoked_at = now
+        outbox.record(session, SystemFact("role.revoked", str(person_id), role.value), actor, now)
+
+
 def normal_address(address: str, field: str) -> str:
     """The address in lower case, if mail can have such an address. Raises Invalid with a problem for `field`."""
     try:

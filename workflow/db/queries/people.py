@@ -37,6 +37,15 @@ def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
     return frozenset(Role(role) for role in held)
 
 
+def find_grant(session: Session, person: UUID, role: Role) -> RoleGrant | None:
+    """The grant under which a person holds a role, if they do."""
+    return session.exec(
+        select(RoleGrant).where(
+            RoleGrant.person == person, RoleGrant.role == role.value, col(RoleGrant.revoked_at).is_(None)
+        )
+    ).first()
+
+
 def people_with(session: Session, role: Role, at: datetime) -> Sequence[UUID]:
     """Everyone who holds a role and can sign in, oldest first."""
     return session.exec(

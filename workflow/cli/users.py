@@ -1,0 +1,136 @@
+"""`licdesk users`: the people of the desk and their tokens. Works on the database, for whoever runs the desk."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlmodel import Session
+
+from workflow.cli.on_database import command_line, looking, said_plainly, writing
+from workflow.db.queries import customers, people
+from workflow.db.tables import Person
+from workflow.domain.roles import Role
+from workflow.errors import Invalid, NotFound
+from workflow.services import accounts
+from workflow.times import utc_now, wall_now
+
+app = typer.Typer(help="The people of the desk, their roles and tokens.", no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(help="The person's e-mail address.")]
+
+
+@app.command()
+def add(
+    email: Email,
+    name: Annotated[str, typer.Option(help="As pages and mails show it.")],
+    role: Annotated[list[Role] | None, typer.Option(help="Once for each role.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="Holds the first password; one is made when not given.", dir_okay=False)
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="An administrator's customer, by tenant ID.")] = None,
+    time_zone: Annotated[str, typer.Option(help="The zone in which pages show times to them.")] = "UTC",
+) -> None:
+    """Add a person. A password that is made is shown once."""
+    with said_plainly():
+        given = _read_password(password_file)
+    password = given or secrets.token_urlsafe(15)
+    with writing() as session:
+        accounts.add_person(
+            session,
+            command_line(),
+            email=email,
+            name=name,
+            roles=role or [],
+            password=password,
+            now=utc_now(),
+            tenant=customers.get_tenant(session, tenant).id if tenant else None,
+            time_zone=time_zone,
+        )
+    typer.echo(f"Added {email}.")
+    if given is None:
+        typer.echo(f"Password: {password}  (shown once)")
+
+
+@app.command("list")
+def list_people(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show everybody with their roles."""
+    with looking() as session:
+        now = utc_now()
+        found = [
+            {
+                "email": each.email,
+                "name": each.name,
+                "roles": sorted(role.value for role in people.roles_of(session, each.id, now)),
+                "disabled_at": each.disabled_at.isoformat() if each.disabled_at else None,
+            }
+            for each in people.all_people(session)
+        ]
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    table = Table("E-mail", "Name", "Roles", "", box=None)
+    for row in found:
+        roles = ", ".join(row["roles"] or ["none"])
+        table.add_row(escape(str(row["email"])), escape(str(row["name"])), roles, "disabled" if row["disabled_at"] else "")
+    Console().print(table)
+
+
+@app.command("role")
+def change_roles(
+    email: Email,
+    add: Annotated[list[Role] | None, typer.Option("--add", help="Give this role.")] = None,
+    remove: Annotated[list[Role] | None, typer.Option("--remove", help="Take this role away.")] = None,
+) -> None:
+    """Give roles or take them away. What somebody decided while they had a role stands."""
+    with writing() as session:
+        person, actor, now = _get(session, email), command_line(), utc_now()
+        for each in add or []:
+            accounts.grant_role(session, actor, person.id, each, now)
+        for each in remove or []:
+            accounts.revoke_role(session, actor, person.id, each, now)
+        session.flush()  # the roles are read again
+        held = ", ".join(sorted(people.roles_of(session, person.id, now))) or "no role"
+    typer.echo(f"{person.email}: {held}.")
+
+
+@app.command()
+def disable(email: Email) -> None:
+    """Nobody signs in as this person again, and their tokens end. What they did stays."""
+    with writing() as session:
+        accounts.disable_person(session, command_line(), _get(session, email).id, utc_now())
+    typer.echo(f"{email} cannot sign in any more.")
+
+
+@app.command()
+def token(
+    email: Email,
+    name: Annotated[str, typer.Option(help="The program that will use it.")],
+    days: Annotated[int, typer.Option(help="How long it works.")] = 90,
+) -> None:
+    """Make an API token for a person. It is printed once, alone on its line."""
+    with writing() as session:
+        person, now = _get(session, email), utc_now()
+        actor = accounts.actor_of(session, person, now, channel="cli")
+        made, _ = accounts.make_token(session, actor, name, days, now=now, wall=wall_now())
+    typer.echo(made)
+
+
+def _get(session: Session, email: str) -> Person:
+    found = people.find_person_by_email(session, email)
+    if found is None:
+        raise NotFound(f"Nobody here has the address {email}. See: licdesk users list")
+    return found
+
+
+def _read_password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"The password file {path} cannot be read: {error}.") from error
