@@ -1,116 +1,155 @@
-"""The inbox's pages and its JSON: what was sent, to whom, what it says, who signed it."""
+"""The inbox's pages and its JSON: what was sent, to whom, what it says, who signed it. It only shows; nothing can be sent."""
 
 import base64
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from hashlib import sha256
+from html import escape
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from workflow import templating
-from workflow.errors import NotFound
-from workflow.inbox.maildir import Caught, Maildir
-from workflow.inbox.opening import Keyring, Opened, open_message
+from workflow.inbox.box import Box, Mail, NoSuchMail
+
+PAGE_SIZE = 25
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # The letter's own HTML is shown in a frame that may run nothing and load nothing; its inlined styles are its only ones.
-_FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-_PAGE_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+# Its links may open the desk's pages, in a tab of their own.
+_FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+_PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+
+Before = Annotated[str, Query(max_length=100, description="The id after which the list goes on.")]
+Words = Annotated[str, Query(max_length=200)]
 
 
-def create_app(mail: Maildir, keyring: Keyring) -> FastAPI:
-    """The application over one Maildir and one set of demo keys."""
+def create_app(box: Box) -> FastAPI:
+    """The application over one box of caught mail."""
     app = FastAPI(title="Development inbox", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=templating.static_directory()), name="static")
     pages = templating.environment()
+    pages.globals["static"] = _static_address
 
-    def page(name: str, **facts: Any) -> HTMLResponse:
-        html = pages.get_template(f"pages/inbox/{name}.html").render(facts)
-        return HTMLResponse(html, headers={"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"})
+    def page(request: Request, name: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
+        theme = request.cookies.get("theme")  # set by the switch on any page of the product: cookies ignore ports
+        common = {"lang": "en", "theme": theme if theme in ("light", "dark") else None}
+        return HTMLResponse(pages.get_template(f"pages/inbox/{name}.html").render(common | facts), status_code=status)
 
-    def opened(message: str) -> tuple[Caught, Opened]:
-        try:
-            caught = mail.get(message)
-        except NotFound as error:
-            raise HTTPException(404, str(error)) from error
-        return caught, open_message(caught.raw, keyring)
+    @app.middleware("http")
+    async def protect(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        # A page elsewhere whose name was pointed at this machine must not read other people's mail (DNS rebinding).
+        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOOPBACK_HOSTS:
+            return PlainTextResponse("The inbox answers to this machine's own names only.\n", status_code=400)
+        response = await go_on(request)
+        for name, value in (
+            ("Content-Security-Policy", _PAGE_POLICY),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+        ):
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.exception_handler(NoSuchMail)
+    async def missing(request: Request, error: NoSuchMail) -> Response:
+        return refusal(request, 404, error.code, error.title, str(error))
 
     @app.exception_handler(HTTPException)
-    async def refuse(request: Request, error: HTTPException) -> Response:
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        return refusal(request, error.status_code, "inbox.refused", "Nothing here", "There is no such page in the inbox.")
+
+    @app.exception_handler(RequestValidationError)
+    async def unusable(request: Request, _: RequestValidationError) -> Response:
+        return refusal(request, 422, "inbox.query", "Check the address", "Go back to the list and search again.")
+
+    def refusal(request: Request, status: int, code: str, title: str, sentence: str) -> Response:
         if request.url.path.startswith("/api/"):
-            return PlainTextResponse(str(error.detail), error.status_code)
-        response = page("missing", sentence=str(error.detail))
-        response.status_code = error.status_code
-        return response
+            problem = {"status": status, "code": code, "title": title, "detail": sentence}
+            return JSONResponse(problem, status, media_type="application/problem+json")
+        return page(request, "missing", status=status, sentence=sentence)
 
     @app.get("/health")
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/")
-    def index(to: str = "") -> HTMLResponse:
-        listed = [(caught, open_message(caught.raw, keyring)) for caught in mail.latest()]
-        people = sorted({str(each.outer["To"]) for _, each in listed})
-        shown = [(caught, each) for caught, each in listed if not to or to in str(each.outer["To"])]
-        return page("index", messages=shown, people=people, chosen=to)
+    def index(request: Request, to: Words = "", q: Words = "", before: Before = "") -> HTMLResponse:
+        shown, following = box.page(PAGE_SIZE, to=to, words=q, before=before)
+        return page(request, "index", messages=shown, following=following, to=to, q=q, before=before)
 
     @app.get("/messages/{message}")
-    def show(message: str) -> HTMLResponse:
-        caught, each = opened(message)
-        return page("message", caught=caught, message=each)
+    def show(request: Request, message: str) -> HTMLResponse:
+        return page(request, "message", mail=box.get(message))
 
     @app.get("/messages/{message}/html")
     def frame(message: str) -> HTMLResponse:
-        _, each = opened(message)
-        return HTMLResponse(each.html, headers={"Content-Security-Policy": _FRAME_POLICY})
+        # The base element makes links open a tab of their own, outside the frame's sandbox.
+        html = '<base target="_blank">' + box.get(message).opened.html
+        return HTMLResponse(html, headers={"Content-Security-Policy": _FRAME_POLICY})
 
     @app.get("/messages/{message}/raw")
     def raw(message: str) -> Response:
-        caught, _ = opened(message)
-        return _download(caught.raw, f"{caught.id}.eml", "message/rfc822")
+        return _download(box.raw(message), f"{message}.eml", "message/rfc822")
 
     @app.get("/messages/{message}/files/{number}")
     def attachment(message: str, number: int) -> Response:
-        _, each = opened(message)
-        if not 0 <= number < len(each.files):
-            raise HTTPException(404, "This message has no such file.")
-        found = each.files[number]
-        return _download(found.content, found.name, "application/octet-stream")
+        files = box.get(message).opened.files
+        if not 0 <= number < len(files):
+            raise NoSuchMail("This message has no such file. Go back to it and choose one of its files.")
+        return _download(files[number].content, files[number].name, "application/octet-stream")
 
     @app.get("/api/messages")
-    def list_json(to: str = "") -> list[dict[str, Any]]:
-        return [
-            _summary(caught, each)
-            for caught in mail.latest()
-            for each in [open_message(caught.raw, keyring)]
-            if not to or to in str(each.outer["To"])
-        ]
+    def list_json(
+        to: Words = "", q: Words = "", before: Before = "", limit: Annotated[int, Query(ge=1, le=500)] = 100
+    ) -> list[dict[str, Any]]:
+        return [_summary(mail) for mail in box.page(limit, to=to, words=q, before=before)[0]]
 
     @app.get("/api/messages/{message}")
     def show_json(message: str) -> dict[str, Any]:
-        caught, each = opened(message)
-        files = [{"name": file.name, "content": base64.b64encode(file.content).decode()} for file in each.files]
-        return _summary(caught, each) | {"text": each.text, "html": each.html, "files": files}
+        mail = box.get(message)
+        return _summary(mail) | {"text": mail.opened.text, "html": mail.opened.html, "files": list(_files(mail))}
 
     return app
 
 
-def _summary(caught: Caught, each: Opened) -> dict[str, Any]:
+def _summary(mail: Mail) -> dict[str, Any]:
+    opened = mail.opened
     return {
-        "id": caught.id,
-        "message_id": str(each.outer["Message-ID"]).strip(),
-        "from": str(each.outer["From"]),
-        "to": str(each.outer["To"]),
-        "outer_subject": str(each.outer["Subject"]),
-        "subject": each.subject,
-        "received_at": caught.received_at.isoformat(),
-        "encrypted": each.encrypted,
-        "signed": each.signed,
-        "signature": each.signature,
-        "file_names": [file.name for file in each.files],
+        "id": mail.id,
+        "message_id": opened.message_id,
+        "from": opened.sender,
+        "to": opened.recipient,
+        "outer_subject": opened.outer_subject,
+        "subject": opened.subject,
+        "received_at": mail.received_at.isoformat(),
+        "encrypted": opened.encrypted,
+        "readable": opened.readable,
+        "signed": opened.signed,
+        "signature": opened.signature,
+        "file_names": [file.name for file in opened.files],
     }
 
 
+def _files(mail: Mail) -> Iterator[dict[str, str]]:
+    for number, file in enumerate(mail.opened.files):
+        content = base64.b64encode(file.content).decode("ascii")
+        yield {"name": file.name, "content": content, "url": f"/messages/{mail.id}/files/{number}"}
+
+
 def _download(content: bytes, name: str, media_type: str) -> Response:
-    safe = "".join(c for c in name if c.isalnum() or c in "-_.") or "file"
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type=media_type, headers=headers)
+    safe = "".join(each for each in name if each.isascii() and (each.isalnum() or each in "-_."))[-100:].lstrip(".") or "file"
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{safe}"'})
+
+
+def _static_address(name: str) -> str:
+    digest = sha256((templating.static_directory() / name).read_bytes()).hexdigest()
+    return f"/static/{escape(name)}?v={digest[:12]}"

@@ -1,5 +1,6 @@
 """The SMTP side: takes every message and promises nothing it has not written to disk."""
 
+import asyncio
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -31,7 +32,7 @@ class Catcher:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Writes the message to disk, then says so."""
         content: Any = envelope.original_content or envelope.content
-        self._mail.store(content)
+        await asyncio.to_thread(self._mail.store, content)
         return "250 2.0.0 kept in the development inbox"
 
 

@@ -1,14 +1,14 @@
 """The caught mail on disk, as a Maildir: one file per message, complete or not there at all."""
 
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workflow.errors import NotFound
+_NAME = re.compile(r"[0-9]{19}\.[0-9a-f]{8}\.desk")
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,29 @@ class Maildir:
             file.flush()
             os.fsync(file.fileno())  # the 250 that follows is a promise
         waiting.rename(self._new / name)
+        _sync(self._new)
         return name
 
-    def get(self, name: str) -> Caught:
-        """The message with this id. Raises NotFound, also for a name that is a path."""
-        if name not in {entry.name for entry in os.scandir(self._new)}:
-            raise NotFound("There is no such message. It may have been cleared.")
-        return self._read(self._new / name)
+    def find(self, name: str) -> Caught | None:
+        """The message with this id; None when there is none, also for a name that is a path."""
+        try:
+            return self._read(self._new / name) if _NAME.fullmatch(name) else None
+        except FileNotFoundError:
+            return None
 
-    def latest(self, limit: int = 200) -> Iterator[Caught]:
-        """The newest messages first."""
-        for name in sorted((entry.name for entry in os.scandir(self._new)), reverse=True)[:limit]:
-            yield self._read(self._new / name)
+    def ids(self) -> list[str]:
+        """The ids of all messages, newest first. No file is opened."""
+        return sorted((entry.name for entry in os.scandir(self._new) if _NAME.fullmatch(entry.name)), reverse=True)
 
     @staticmethod
     def _read(path: Path) -> Caught:
         nanoseconds = int(path.name.split(".", 1)[0])
         return Caught(path.name, datetime.fromtimestamp(nanoseconds / 1e9, UTC), path.read_bytes())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # the file's name is part of the promise
+    finally:
+        os.close(handle)
