@@ -8,6 +8,7 @@ import typer
 from sqlmodel import Session
 
 from workflow.cli import cast
+from workflow.cli.demo_tokens import write_tokens
 from workflow.console.identity import open_console
 from workflow.database import create_engine, transaction
 from workflow.db.queries import customers as found
@@ -69,8 +70,20 @@ def seed(
                 tenant=tenant.id,
                 time_zone=cast.TIME_ZONE,
             )
+        write_tokens(session, settings.data_dir)
     engine.dispose()
     typer.echo(f"{cast.COMPANY} and {len(cast.STAFF) + 1} accounts are there.")
+
+
+@app.command("tokens")
+def tokens() -> None:
+    """Write the demo people's API tokens below the data directory again, where they are missing or have ended."""
+    settings = _demo_settings()
+    engine = create_engine(settings.database_url)
+    with transaction(engine) as session:
+        write_tokens(session, settings.data_dir)
+    engine.dispose()
+    typer.echo(f"The tokens are in {settings.data_dir / 'secrets'}.")
 
 
 @app.command("confirm")
