@@ -72,7 +72,7 @@ class Keyring:
         """The content, with whichever key fits; None when none does."""
         for certificate, key in self._keys:
             try:
-                return pkcs7.pkcs7_decrypt_der(enveloped, certificate, key, [pkcs7.PKCS7Options.Binary])
+                return pkcs7.pkcs7_decrypt_der(enveloped, certificate, key, [])
             except ValueError:  # another recipient's
                 continue
         return None
