@@ -6,18 +6,30 @@ requirements, recomputes every digest, and only then gets claims to sign.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, customers, licenses, moves
-from workflow.db.tables import Application, IssuedLicense
+from workflow.db.queries import applications, customers, events, licenses, moves
+from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import POLICY_NAME, Outcome, resolve
 from workflow.domain.content import content_from
-from workflow.domain.events import LicenseIssued, SigningFailed
+from workflow.domain.events import (
+    ApplicationApproved,
+    ApplicationRejected,
+    ApplicationRevised,
+    ApplicationSubmitted,
+    ApplicationWithdrawn,
+    ApprovalRecorded,
+    ApprovalRescinded,
+    ChangesRequested,
+    LicenseIssued,
+    SigningFailed,
+)
 from workflow.domain.reminders import next_step_at
 from workflow.domain.roles import Actor
 from workflow.domain.terms import last_usable_day
@@ -26,6 +38,21 @@ from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLic
 from workflow.services.claims import Seal, claims_for
 from workflow.services.decisions import decision_on
 from workflow.services.desk import Desk
+
+_DECISIONS = frozenset(
+    fact.type
+    for fact in (
+        ApplicationSubmitted,
+        ApplicationRevised,
+        ApprovalRecorded,
+        ApplicationApproved,
+        ChangesRequested,
+        ApplicationRejected,
+        ApprovalRescinded,
+        ApplicationWithdrawn,
+    )
+)
+"""What can happen to an application between draft and signature: the last of it must be the approval."""
 
 
 class NotApproved(Conflict):
@@ -46,7 +73,7 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     """The claims of an application that really is approved.
 
     Raises IllegalMove unless it is waiting to be issued, ContentChanged when the stored revision does not match its digests,
-    NotApproved when the votes do not add up.
+    NotApproved when the votes do not add up or the history does not tell of them.
     """
     next_status(Status(application.status), Action.ISSUE)
     revision = applications.current_revision(session, application)
@@ -61,6 +88,8 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
         raise NotApproved(
             f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
         )
+    votes = [row for row in applications.votes_on(session, application.id) if row.revision == revision.number]
+    _require_told_by_history(session, application, revision, votes)
     environment = customers.find_environment(
         session,
         customers.get_tenant(session, content.request.tenant_id).id,
@@ -70,11 +99,7 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     if environment is None or environment.id != application.environment or environment.license_id != content.license_id:
         raise ContentChanged(f"{application.number} names another environment than the one that was approved.")
     newest = licenses.newest_version(session, content.license_id)
-    approvals = [
-        [str(row.person), row.revision, row.content_digest, row.choice, POLICY_NAME, row.event_hash]
-        for row in applications.votes_on(session, application.id)
-        if row.revision == revision.number
-    ]
+    approvals = [[str(row.person), row.revision, row.content_digest, row.choice, POLICY_NAME, row.event_hash] for row in votes]
     claims = claims_for(
         content,
         Seal(
@@ -94,6 +119,28 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     if content_digest(claims) != revision.content_digest:
         raise ContentChanged(f"The content of {application.number} does not have the digest that was approved.")
     return claims
+
+
+def _require_told_by_history(session: Session, application: Application, revision: Revision, votes: Sequence[VoteRow]) -> None:
+    """Raises NotApproved unless the history is unbroken, its last decision is the approval of this very revision, and it tells
+    of every vote. A row is quickly changed by hand; a chain is not."""
+    stream = str(application.id)
+    told = events.of_stream(session, stream)
+    decided = [row for row in told if row.type in _DECISIONS]
+    what = (revision.number, revision.content_digest)
+    recorded = {(row.hash, row.actor, *_about(row)) for row in decided if row.type == ApprovalRecorded.type}
+    if (
+        events.first_broken(session, stream) is not None
+        or not decided
+        or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
+        or any((row.event_hash, f"person:{row.person}", *what) not in recorded for row in votes)
+    ):
+        raise NotApproved(f"The history of {application.number} does not tell of its approval as the votes do. Look at both.")
+
+
+def _about(row: EventRow) -> tuple[int | None, str | None]:
+    said = json.loads(row.payload)
+    return said.get("revision"), said.get("content_digest")
 
 
 def record_issued(
