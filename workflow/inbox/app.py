@@ -45,7 +45,7 @@ def create_app(box: Box) -> FastAPI:
     @app.middleware("http")
     async def protect(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         # A page elsewhere whose name was pointed at this machine must not read other people's mail (DNS rebinding).
-        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOOPBACK_HOSTS:
+        if _host_name(request.headers.get("host", "")) not in LOOPBACK_HOSTS:
             return PlainTextResponse("The inbox answers to this machine's own names only.\n", status_code=400)
         response = await go_on(request)
         for name, value in (
@@ -119,6 +119,13 @@ def create_app(box: Box) -> FastAPI:
         return _summary(mail) | {"text": mail.opened.text, "html": mail.opened.html, "files": list(_files(mail))}
 
     return app
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _summary(mail: Mail) -> dict[str, Any]:

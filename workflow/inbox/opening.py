@@ -1,30 +1,22 @@
-"""Opening a caught message as its reader's mail program would: decrypt with the demo's key, check the signature.
+"""Opening a caught message as its reader's mail program would: decrypt with the demo's key, check the signature."""
 
-`cryptography` writes and decrypts CMS but does not verify signatures, so the few steps of RFC 5652, section 5.4 and 5.6,
-are here; the tests hold them against the openssl command line.
-"""
-
-import hashlib
-from collections.abc import Iterator
+import email
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesParser
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.policy import compat32
 from email.utils import parseaddr
 from pathlib import Path
 
-from asn1crypto import cms
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs7
 
-from workflow.certificates import UntrustedIssuer, check_issuer, has_address, mail_addresses
 from workflow.errors import Misconfigured
+from workflow.inbox.signatures import check_signature
 
-_PARSER = BytesParser(policy=policy.SMTP)
 ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 
@@ -95,123 +87,89 @@ def open_message(raw: bytes, keyring: Keyring, received_at: datetime) -> Opened:
     outside = Opened(
         message_id=_words(outer, "Message-ID"),
         sender=_words(outer, "From"),
-        recipient=parseaddr(_words(outer, "To"))[1],
+        recipient=_address(outer, "To"),
         subject=_words(outer, "Subject"),
         outer_subject=_words(outer, "Subject"),
-        outer_fields=tuple((name, " ".join(str(value).split())) for name, value in outer.items()),
+        outer_fields=tuple((name, _decoded(str(value))) for name, value in outer.items()),
     )
-    entity_bytes: bytes | None = raw
+    entity: bytes | None = raw
     if encrypted := outer.get_content_type() in ENCRYPTED:
-        enveloped = outer.get_payload(decode=True)
-        entity_bytes = keyring.decrypt(enveloped) if isinstance(enveloped, bytes) else None
-    if entity_bytes is None:
+        entity = keyring.decrypt(_content(outer))
+    if entity is None:
         return replace(outside, encrypted=True, readable=False, signature="Nobody here has the key to this.")
-    entity = _parsed(entity_bytes)
-    signed, signature, content = False, outside.signature, entity
-    if entity.get_content_type() == "multipart/signed":
-        signed, signature = _check_signature(entity_bytes, entity, keyring, received_at)
-        first = next(iter(entity.iter_parts()), None)
-        content = first if isinstance(first, EmailMessage) else entity
+    content, signed, signature = _verified(entity, keyring.authority, received_at)
+    texts = {part.get_content_type(): _text(part) for part in reversed(_leaves(content)) if not _is_file(part)}
     return replace(
         outside,
         sender=_words(content, "From") or outside.sender,
         subject=_words(content, "Subject") or outside.subject,
-        text=_body(content, "plain"),
-        html=_body(content, "html"),
-        files=tuple(_files(content)),
+        text=texts.get("text/plain", ""),
+        html=texts.get("text/html", ""),
+        files=tuple(File(part.get_filename() or "attachment", _content(part)) for part in _leaves(content) if _is_file(part)),
         encrypted=encrypted,
         signed=signed,
         signature=signature,
     )
 
 
-def _parsed(raw: bytes) -> EmailMessage:
-    message = _PARSER.parsebytes(raw)
-    assert isinstance(message, EmailMessage)
-    return message
-
-
-def _words(message: EmailMessage, name: str) -> str:
-    value = message[name]
-    return "" if value is None else " ".join(str(value).split())
-
-
-def _files(content: EmailMessage) -> Iterator[File]:
-    for part in content.walk():
-        if part.get_content_disposition() == "attachment":
-            data = part.get_payload(decode=True)
-            yield File(part.get_filename() or "attachment", data if isinstance(data, bytes) else b"")
-
-
-def _body(content: EmailMessage, subtype: str) -> str:
-    part = content.get_body((subtype,))
-    if part is None or part.get_content_subtype() != subtype:
-        return ""
-    try:
-        return str(part.get_content()).replace("\r\n", "\n")
-    except LookupError:  # a character set nobody knows
-        return str(part.get_payload())
-
-
-def _check_signature(raw: bytes, entity: EmailMessage, keyring: Keyring, at: datetime) -> tuple[bool, str]:
-    """Whether the multipart/signed entity in `raw` is signed for its sender by someone the authority vouches for."""
-    boundary = entity.get_boundary()
-    parts = list(entity.iter_parts())
-    if boundary is None or len(parts) != 2:
-        return False, "The signature is not complete."
-    delimiter = b"--" + boundary.encode("ascii", "replace")
-    try:
-        # The exact bytes between the first two delimiters, without the line end that belongs to the second one.
-        signed_bytes = raw.split(delimiter + b"\r\n", 2)[1].removesuffix(b"\r\n")
-        certificate, others = _signer_of(signed_bytes, parts[1].get_payload(decode=True))
-    except _NotIntact as error:
-        return False, str(error)
-    except (IndexError, ValueError, KeyError, TypeError, AttributeError):  # what asn1crypto says to damaged containers
-        return False, "The signature cannot be read."
-    if keyring.authority is None:
-        return False, "Signed, but this inbox knows no mail authority."
-    try:
-        check_issuer(certificate, [keyring.authority], at, others)
-    except UntrustedIssuer:
-        return False, "The signature is not by someone this inbox trusts."
+def _verified(entity: bytes, authority: bytes | None, at: datetime) -> tuple[Message, bool, str]:
+    """The message inside an entity that may be signed, whether it is, and a sentence about the signature."""
+    message = _parsed(entity)
+    if message.get_content_type() != "multipart/signed":
+        return message, False, "Not signed."
+    payload = message.get_payload()
+    parts = [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
+    delimiter = b"--" + str(message.get_boundary()).encode("ascii", "replace")
+    pieces = entity.split(delimiter, 3)
+    if len(parts) != 2 or len(pieces) != 4:
+        return message, False, "The signature is not complete."
+    # The exact bytes between the first two delimiters, without the line end that belongs to the second one. They are also
+    # what is shown: another reading of the same message could show words that nobody signed.
+    signed_bytes = pieces[1].removeprefix(b"\r\n").removesuffix(b"\r\n")
+    content = _parsed(signed_bytes)
     # The sender that counts is the one inside the signature: anybody can write another outside.
-    sender = parseaddr(_words(_parsed(signed_bytes), "From") or _words(entity, "From"))[1]
-    if not has_address(certificate, sender):
-        return False, f"Signed by {', '.join(mail_addresses(certificate))}, who is not the sender {sender}."
-    return True, f"Signed by {sender}."
+    sender = _address(content, "From") or _address(message, "From")
+    return content, *check_signature(signed_bytes, _content(parts[1]), sender=sender, authority=authority, at=at)
 
 
-class _NotIntact(Exception):
-    """The signature does not fit the message; the sentence says why."""
+def _parsed(raw: bytes) -> Message:
+    # The standard library's newer policies parse header fields on access, and raise IndexError for some that arrive.
+    return email.message_from_bytes(raw, policy=compat32)
 
 
-def _signer_of(content: bytes, container: object) -> tuple[x509.Certificate, list[x509.Certificate]]:
-    """The certificate whose key signed `content`, and the others in the container. Raises _NotIntact, or what asn1crypto
-    raises for a container that is none."""
-    data = cms.ContentInfo.load(container, strict=True)["content"]
-    (signer,) = data["signer_infos"]
-    certificates = [x509.load_der_x509_certificate(each.chosen.dump()) for each in data["certificates"]]
-    serial = signer["sid"].chosen["serial_number"].native
-    certificate = next((each for each in certificates if each.serial_number == serial), None)
-    if certificate is None:
-        raise _NotIntact("The signer's certificate is missing.")
-    if signer["digest_algorithm"]["algorithm"].native != "sha256":
-        raise _NotIntact("The message is signed in a way this inbox does not accept.")
-    (digest,) = (each["values"][0].native for each in signer["signed_attrs"] if each["type"].native == "message_digest")
-    if digest != hashlib.sha256(content).digest():
-        raise _NotIntact("The message was changed after it was signed.")
+def _words(message: Message, name: str) -> str:
+    return _decoded(str(message.get(name, "")))
+
+
+def _address(message: Message, name: str) -> str:
+    """The address alone, read before decoding: an encoded name must not be able to look like an address."""
+    return parseaddr(str(message.get(name, "")))[1]
+
+
+def _decoded(value: str) -> str:
     try:
-        _verify(certificate, signer["signature"].native, signer["signed_attrs"].untag().dump())
-    except InvalidSignature as error:
-        raise _NotIntact("The signature does not fit the message.") from error
-    return certificate, [each for each in certificates if each is not certificate]
+        decoded = str(make_header(decode_header(value)))
+    except (LookupError, ValueError, HeaderParseError):  # a character set nobody knows, broken encoding
+        decoded = value
+    return " ".join(decoded.encode("utf-8", "replace").decode("utf-8").split())
 
 
-def _verify(certificate: x509.Certificate, signature: bytes, signed_attributes: bytes) -> None:
-    key = certificate.public_key()
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, signed_attributes, ec.ECDSA(hashes.SHA256()))
-    elif isinstance(key, rsa.RSAPublicKey):
-        key.verify(signature, signed_attributes, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        raise ValueError("a key of another kind")
+def _leaves(message: Message) -> list[Message]:
+    return [part for part in message.walk() if not part.is_multipart()]
+
+
+def _is_file(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text"
+
+
+def _content(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
+
+
+def _text(part: Message) -> str:
+    try:
+        text = _content(part).decode(part.get_content_charset("utf-8"), "replace")
+    except LookupError:
+        text = _content(part).decode("utf-8", "replace")
+    return text.replace("\r\n", "\n")
