@@ -2,7 +2,7 @@
 
 import typer
 
-from workflow.cli import client, clock, console, database, jobs, keys, mail, seed, serving, up, users
+from workflow.cli import client, clock, console, database, demo, jobs, keys, mail, serving, up, users
 from workflow.cli import license as license_commands
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(client.app)
 app.add_typer(clock.app)
-app.add_typer(seed.app, name="demo")
+app.add_typer(demo.app, name="demo")
 app.add_typer(console.app, name="console")
 
 
