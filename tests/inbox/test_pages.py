@@ -40,7 +40,8 @@ def test_a_delivery_arrives_opens_and_gives_the_very_file(inbox: RunningInbox, p
 def test_the_page_shows_what_the_reader_sees_and_what_servers_saw(inbox: RunningInbox, post: Post) -> None:
     inbox.send(sealed(post, 2))
     page = inbox.web.get(f"/messages/{inbox.newest()}").text
-    assert "Download PROD-7K3QM-X2V9D-4HTRB-v3.lic" in page
+    assert "<b>PROD-7K3QM-X2V9D-4HTRB-v3.lic</b>" in page
+    assert "Download file" in page
     assert "Encrypted to the recipient" in page
     assert f"Signed by {SENDER}." in page
     assert "Encrypted message from the license desk" in page
