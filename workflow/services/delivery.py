@@ -19,7 +19,7 @@ from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink,
 from workflow.domain.application import Action, Status, allows
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Job, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
-from workflow.errors import Conflict
+from workflow.errors import Conflict, NotFound
 from workflow.services.secrets import hash_of
 
 LICENSE_DELIVERY = "license_delivery"
@@ -179,15 +179,22 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
         _record_failure(session, actor, delivery, reason, now)
 
 
-def resend(session: Session, actor: Actor, application: Application, recipient: Recipient, now: datetime) -> None:
-    """A new round to one recipient. Raises StillOnItsWay while the last one has not ended."""
+def resend(session: Session, actor: Actor, application: Application, recipient: Recipient) -> None:
+    """A new round to one recipient. Raises NotFound for one of another customer or who was removed, StillOnItsWay while the
+    last round has not ended."""
     require(actor, Permission.DOWNLOAD_FILE)
     issued = licenses.get_of_application(session, application.id)
-    for each in deliveries.license_deliveries(session, application.id):
-        if each.recipient.id == recipient.id and each.job.state in ("pending", "running"):
-            raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
-    number = deliveries.rounds(session, issued.id, recipient.id) + 1
-    key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{number}"
+    _, tenant = customers.environment_with_tenant(session, issued.environment)
+    if recipient.tenant != tenant.id or recipient.removed_at is not None:
+        raise NotFound(f"{recipient.address} is not a recipient of {tenant.company}. Look at the customer's page.")
+    rounds = [
+        job
+        for job in deliveries.jobs_of(session, application.id)
+        if (job.kind, job.recipient) == (Job.DELIVER.value, recipient.id)
+    ]
+    if any(job.state in ("pending", "running") for job in rounds):
+        raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
+    key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{len(rounds) + 1}"
     outbox.owe(session, Job.DELIVER, key, ref=application.id, recipient=recipient.id)
 
 

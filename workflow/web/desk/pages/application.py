@@ -151,7 +151,7 @@ def resend(request: Request, house: Inside, me: Reader, number: str, recipient: 
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
         to = customers.get_recipient(session, recipient)
-        delivery.resend(session, me.actor, application, to, utc_now())
+        delivery.resend(session, me.actor, application, to)
         address = to.address
     return _back(request, number, f"The file is on its way to {address} again.")
 
