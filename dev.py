@@ -179,7 +179,8 @@ def find_test_tools() -> None:
     missing = [name for name, there in packages.items() if not there]
     if not missing:
         return
-    wanted = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", *missing]
+    options = ["--quiet=2", "--yes", "--no-install-recommends", "-o=Dpkg::Use-Pty=0"]
+    wanted = ["apt-get", "install", *options, *missing]
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing {', '.join(missing)} for the tests ...", file=sys.stderr, flush=True)
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
