@@ -113,11 +113,13 @@ def ask_for_code(session: Session, token: str, browser: str, *, now: datetime, w
 
 
 def check_code(session: Session, token: str, browser: str, code: str, *, wall: datetime) -> bool:
-    """Whether the code is right for this link and browser. Counts wrong ones; the caller commits either way.
-
-    Raises LinkUnknown when the link is closed, also by this try.
+    """Whether the code is right for this link and browser. Counts wrong ones, of which enough close the link; the caller
+    commits either way. Raises LinkUnknown when the link is closed already.
     """
     opened = open_link(session, token, wall)
+    session.refresh(opened.link, with_for_update=True)  # one try after the other, or tries at once would count as one
+    if opened.link.closed_at is not None:
+        raise LinkUnknown
     given = code.strip().upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
     wanted = hash_of(f"{opened.link.id}:{given}")
     for row in deliveries.open_codes(session, opened.link.id, wall):
@@ -134,9 +136,9 @@ def check_code(session: Session, token: str, browser: str, code: str, *, wall: d
 
 
 def tries_left(session: Session, token: str, wall: datetime) -> int:
-    """How often the newest code can still be tried."""
-    opened = open_link(session, token, wall)
-    codes = deliveries.open_codes(session, opened.link.id, wall)
+    """How often the newest code can still be tried. Never raises: the try that closed the link must be committed."""
+    link = deliveries.find_link(session, hash_of(token))
+    codes = deliveries.open_codes(session, link.id, wall) if link is not None and link.closed_at is None else ()
     return max(0, TRIES_PER_CODE - codes[0].tries) if codes else 0
 
 
