@@ -16,7 +16,6 @@ from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.errors import DeskError, Invalid, Misconfigured
 
 app = typer.Typer()
-terminal = Console(highlight=False)
 
 REFUSED = 1
 HERE = "http://127.0.0.1:8300"
@@ -53,7 +52,7 @@ def apply(
     with _desk(url, token, token_file) as desk:
         stated = read_application(file, desk.now())
         for added in add_missing(desk, stated):
-            terminal.print(f"[dim]{escape(added)}[/]", soft_wrap=True)
+            typer.echo(added, err=True)  # standard output is for the answer, which a program may read
         made = desk.post("/applications" + ("?submit=false" if draft else ""), stated.body)
         _say(made, as_json, _one_line)
 
@@ -231,7 +230,7 @@ def _vote(desk: DeskClient, found: Mapping[str, Any], choice: str, comment: str,
     def said(answer: Mapping[str, Any]) -> None:
         _one_line(answer["application"])
         for each in answer["missing"]:
-            terminal.print(f"Still needed: {escape(each)}")
+            _terminal().print(f"Still needed: {escape(each)}")
 
     _say(answer, as_json, said)
 
@@ -243,8 +242,12 @@ def _say(answer: Mapping[str, Any], as_json: bool, in_words: Callable[[Mapping[s
         in_words(answer)
 
 
+def _terminal() -> Console:
+    return Console(highlight=False)
+
+
 def _one_line(found: Mapping[str, Any]) -> None:
-    terminal.print(f"[bold]{found['number']}[/] is [bold]{found['status']}[/].  {found['links']['page']}", soft_wrap=True)
+    _terminal().print(f"[bold]{found['number']}[/] is [bold]{found['status']}[/].  {found['links']['page']}", soft_wrap=True)
 
 
 def _list(answer: Mapping[str, Any]) -> None:
@@ -252,9 +255,9 @@ def _list(answer: Mapping[str, Any]) -> None:
     for row in answer["items"]:
         cells = [row[name] for name in ("number", "status", "company", "environment", "request", "owner")]
         table.add_row(*map(escape, cells), row["updated_at"][:16].replace("T", " "))
-    terminal.print(table if answer["items"] else "There is none.")
+    _terminal().print(table if answer["items"] else "There is none.")
     if answer["next"]:
-        terminal.print("[dim]There are more; see --limit and --search.[/]")
+        _terminal().print("[dim]There are more; see --limit and --search.[/]")
 
 
 def _whole(found: Mapping[str, Any]) -> None:
@@ -288,6 +291,6 @@ def _whole(found: Mapping[str, Any]) -> None:
     for name, value in rows.items():
         if value:
             table.add_row(f"[dim]{escape(name)}[/]", escape(value))
-    terminal.print(table)
+    _terminal().print(table)
     for event in found.get("events", ()):
-        terminal.print(f"[dim]{event['at'][:19].replace('T', ' ')}[/]  {event['type']:32}  {escape(event['actor'])}")
+        _terminal().print(f"[dim]{event['at'][:19].replace('T', ' ')}[/]  {event['type']:32}  {escape(event['actor'])}")

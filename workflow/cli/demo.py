@@ -91,7 +91,7 @@ def _tell(stack: Stack, example: Path) -> None:
             telling.chapter("The renewal")
             second = story.take_through(story.renew(first))
             story.check_succession(first, second)
-            telling.chapter("A day before the first version would have ended")
+            telling.chapter(f"A day before version {first.version} would have ended")
             story.move_clock(first, 1)
             story.see_no_reminder(first, 1)
         finally:

@@ -288,13 +288,7 @@ class Story:
         return f"{self._places.inbox}/messages/{mail['id']}"
 
     def _until(self, look: Callable[[], Found | None], what: str, within: float = PATIENCE) -> Found:
-        """What `look` finds once it finds something. Raises DidNotHappen when it takes too long."""
-        until = time.monotonic() + within
-        while not (found := look()):
-            if time.monotonic() > until:
-                raise DidNotHappen(f"After {within:.0f} s it is still not so that {what}. Look at {self._places.desk}")
-            time.sleep(POLL)
-        return found
+        return until(look, what, within, self._places.desk)
 
     @staticmethod
     def _expect(true: bool, otherwise: str) -> None:
@@ -313,19 +307,29 @@ class _Follower:
 
     def reached(self, status: Status) -> bool:
         """Tells what is new; whether the application has come as far as `status`. Raises DidNotHappen at a dead end."""
+        try:
+            found = self._desk.get(f"/applications/{self.number}")  # before its events: what it says has been told then
+        except RefusedByDesk as refused:
+            raise DidNotHappen(f"{self.number} cannot be read: {refused}") from refused
         for each in self._desk.pages(f"/applications/{self.number}/events", after=self._seen):
             self._seen = each["sequence"]
             self._tell.event(each)
-        try:
-            found = self._desk.get(f"/applications/{self.number}")
-        except RefusedByDesk as refused:
-            raise DidNotHappen(f"{self.number} cannot be read: {refused}") from refused
         if found["attention"]:
             raise DidNotHappen(f"{self.number} needs attention: {found['attention']}")
         now = Status(found["status"])
         if now not in SPINE:
             raise DidNotHappen(f"{self.number} is {now.value}.")
         return SPINE.index(now) >= SPINE.index(status)
+
+
+def until(look: Callable[[], Found | None], what: str, within: float, where: str) -> Found:
+    """What `look` finds once it finds something. Raises DidNotHappen when that takes more than `within` seconds."""
+    end = time.monotonic() + within
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise DidNotHappen(f"After {within:.0f} s it is still not so that {what}. Look at {where}")
+        time.sleep(POLL)
+    return found
 
 
 def _is_of(line: str, taken: Taken) -> bool:
