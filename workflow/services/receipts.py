@@ -27,6 +27,8 @@ from workflow.errors import NotFound
 from workflow.license_file import ReceiptEvent, VerifiedReceipt, verify_receipt
 
 MOST_UNCONFIRMED = 5
+MOST_WAITING = 20
+"""Anyone who holds a `.lic` can send receipts: so many unconfirmed keys per license, so many receipts of each."""
 PLATFORM = system("platform")
 
 
@@ -34,7 +36,8 @@ def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | Non
     """Keeps a receipt and, when its installation is confirmed, applies it. Returns None when there is nothing to keep it for.
 
     Raises LicenseRefused for bytes that are no well-signed receipt. The same receipt again changes nothing; other bytes under
-    a known receipt id are not kept, nor is a receipt for a payload this desk never issued.
+    a known receipt id are not kept, nor is a receipt for a payload this desk never issued, or of an installation that belongs
+    to another environment.
     """
     verified = verify_receipt(raw)
     claims = verified.claims
@@ -48,7 +51,9 @@ def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | Non
     known = session.get(Receipt, claims.receipt_id)
     if known is not None:
         return known if known.sha256 == digest else None
-    installation = licenses.find_installation(session, claims.installation.id, verified.keyid)
+    installation = licenses.lock_installation(session, claims.installation.id, verified.keyid)
+    if installation is not None and installation.environment != issued.environment:
+        return None  # whoever holds another environment's file must not speak for it
     if installation is None:
         if licenses.unconfirmed_for(session, issued.id) >= MOST_UNCONFIRMED:
             return None
@@ -60,6 +65,8 @@ def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | Non
         )
         session.add(installation)
         session.flush()  # the receipt refers to it
+    elif installation.confirmed_at is None and len(licenses.waiting_receipts(session, installation.id)) >= MOST_WAITING:
+        return None
     receipt = Receipt(
         receipt_id=claims.receipt_id,
         installation=installation.id,
@@ -80,7 +87,7 @@ def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | Non
 def confirm_installation(session: Session, actor: Actor, installation_id: UUID, now: datetime) -> Installation:
     """An operator vouches for an installation's key fingerprint; what it sent so far is applied, in its order."""
     require(actor, Permission.OPERATE)
-    installation = session.get(Installation, installation_id)
+    installation = session.get(Installation, installation_id, with_for_update=True, populate_existing=True)
     if installation is None:
         raise NotFound("There is no such installation.")
     if installation.confirmed_at is not None:
@@ -97,7 +104,7 @@ def expect_installation(
 ) -> Installation:
     """Confirms an installation whose fingerprint is known before its first receipt, as set-up on one machine does."""
     require(actor, Permission.OPERATE)
-    found = licenses.find_installation(session, installation_id, keyid)
+    found = licenses.lock_installation(session, installation_id, keyid)
     if found is None:
         found = Installation(installation_id=installation_id, keyid=keyid, environment=environment, first_seen_at=now)
         session.add(found)

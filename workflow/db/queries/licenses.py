@@ -150,10 +150,14 @@ def files_for_tenant(session: Session, tenant: UUID) -> list[ListedLicense]:
     return [ListedLicense(*row) for row in rows]
 
 
-def find_installation(session: Session, installation_id: str, keyid: str) -> Installation | None:
-    """The installation with this id and key."""
+def lock_installation(session: Session, installation_id: str, keyid: str) -> Installation | None:
+    """The installation with this id and key, kept as it is until the commit: a receipt must not arrive unseen while an operator
+    confirms who sent it."""
     return session.exec(
-        select(Installation).where(Installation.installation_id == installation_id, Installation.keyid == keyid)
+        select(Installation)
+        .where(Installation.installation_id == installation_id, Installation.keyid == keyid)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).one_or_none()
 
 
