@@ -73,6 +73,7 @@ class Visitor:
 
 
 def _words(page: str) -> str:
+    """The page's text, from its alert on when it has one: that is what went wrong."""
     class Text(HTMLParser):
         def __init__(self) -> None:
             super().__init__()
@@ -82,7 +83,8 @@ def _words(page: str) -> str:
             self.parts.append(data)
 
     reader = Text()
-    reader.feed(page[page.find("<main") :])
+    alert = page.find('role="alert"')
+    reader.feed(page[page.find(">", alert) + 1 :] if alert >= 0 else page[page.find("<main") :])
     return " ".join(unescape(" ".join(reader.parts)).split())
 
 
