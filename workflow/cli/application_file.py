@@ -82,11 +82,9 @@ def _day(field: str, value: Any, start: date) -> Any:
     if value == "today":
         return start
     relative = _RELATIVE.fullmatch(value)
-    if relative:
-        return start + timedelta(days=int(relative[1]))
     try:
-        return date.fromisoformat(value)
-    except ValueError:
+        return start + timedelta(days=int(relative[1])) if relative else date.fromisoformat(value)
+    except (ValueError, OverflowError):
         raise _unusable(field, f"{value!r} is no day. Write today, +365d, or a day such as 2027-03-31.") from None
 
 
