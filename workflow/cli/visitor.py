@@ -74,6 +74,7 @@ class Visitor:
 
 def _words(page: str) -> str:
     """The page's text, from its alert on when it has one: that is what went wrong."""
+
     class Text(HTMLParser):
         def __init__(self) -> None:
             super().__init__()
