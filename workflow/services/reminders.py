@@ -37,8 +37,9 @@ def queue_due(session: Session, desk: Desk, now: datetime, limit: int = 500) -> 
 
 
 def ask_about_unused(session: Session, now: datetime) -> None:
-    """Asks the administrators and the liaison about licenses delivered days ago and not in force: after 3 and 10 days."""
-    for days in NUDGE_DAYS:
+    """Asks the administrators and the liaison about licenses delivered days ago and not in force: after 3 and 10 days, after an
+    outage only the later question."""
+    for days in sorted(NUDGE_DAYS, reverse=True):
         for issued in licenses.not_activated(session, now - timedelta(days=days), days):
             issued.nudged_days = days
             application = applications.get_application_by_id(session, issued.application)
