@@ -128,7 +128,7 @@ def revoke_role(session: Session, actor: Actor, person_id: UUID, role: Role, now
 def normal_address(address: str, field: str) -> str:
     """The address in lower case, if mail can have such an address. Raises Invalid with a problem for `field`."""
     try:
-        checked = validate_email(address, check_deliverability=False, test_environment=True)
+        checked = validate_email(address.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         message = f"Write an e-mail address like name@company.example. {error}"
         raise Invalid(message, [Problem(field, "not_an_address", message)]) from error
@@ -147,7 +147,7 @@ def sign_in(session: Session, email: str, password: str, *, now: datetime, wall:
         raise SignInThrottled(
             f"Too many wrong passwords for this address. Try again in {max(1, round(wait / 60))} min.", retry_after=wait
         )
-    person = people.find_person_by_email(session, email)
+    person = people.find_person_by_email(session, email) if email.isprintable() else None
     if not is_password(person.password_hash if person else None, password) or person is None or person.disabled_at:
         raise WrongCredentials
     throttle.clear(session, key)
@@ -275,4 +275,5 @@ def disable_person(session: Session, actor: Actor, person_id: UUID, now: datetim
 
 
 def _sign_in_key(email: str) -> str:
-    return f"sign-in:{email.strip().lower()[:250]}"
+    typed = "".join(character for character in email.strip().lower() if character.isprintable())
+    return f"sign-in:{typed[:250]}"

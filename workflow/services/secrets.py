@@ -18,18 +18,23 @@ def new_token(prefix: str = "") -> str:
 
 def hash_of(token: str) -> str:
     """SHA-256 (hex) of a random token. Enough for 256 random bits; never for a password."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(_as_bytes(token)).hexdigest()
 
 
 def hash_password(password: str) -> str:
     """An Argon2id hash (RFC 9106), salted."""
-    return _HASHER.hash(password)
+    return _HASHER.hash(_as_bytes(password))
 
 
 def is_password(stored: str | None, password: str) -> bool:
     """Whether `password` is the stored one; takes as long when nothing is stored."""
     try:
-        _HASHER.verify(stored or _NOBODY, password)
+        _HASHER.verify(stored or _NOBODY, _as_bytes(password))
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
+
+
+def _as_bytes(typed: str) -> bytes:
+    """UTF-8, also of what is no proper text: a wrong password or token is never an error of ours."""
+    return typed.encode(errors="surrogatepass")
