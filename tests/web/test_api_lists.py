@@ -17,7 +17,7 @@ from tests.workers.company import SENDER, WITH_CERTIFICATE, WITHOUT_CERTIFICATE,
 from workflow.database import transaction
 from workflow.db import outbox
 from workflow.db.queries import licenses, throttle
-from workflow.db.tables import Installation, JobRow, Receipt
+from workflow.db.tables import Installation, JobRow, Receipt, Tenant
 from workflow.domain.events import Job
 from workflow.license_file import (
     ClockHealth,
@@ -32,6 +32,7 @@ from workflow.mail.demo_keys import DemoFiles
 from workflow.services import receipts, reminders
 from workflow.times import wall_now
 from workflow.web.desk.api.receipts import PER_MINUTE
+from workflow.web.shared.paging import MAX_PAGE_SIZE
 
 As = Callable[[str], Program]
 
@@ -125,6 +126,16 @@ def test_a_list_goes_into_a_spreadsheet_whole_and_harmless(program: As, company:
     assert [row[1] for row in rows[1:]] == ["'=cmd()", "Harbourline Logistics Co., Ltd."], "the limit is for JSON only"
     for accept in ("application/json, text/csv", "*/*", ""):
         assert operator.get("/customers", Accept=accept).headers["content-type"] == "application/json"
+
+
+def test_a_spreadsheet_has_more_rows_than_a_page_can(program: As, company: Company) -> None:
+    with transaction(company.engine) as session:
+        for number in range(MAX_PAGE_SIZE + 5):
+            session.add(Tenant(tenant_id=f"T-{number}", company=f"Company {number}", time_zone="UTC", created_at=wall_now()))
+    answer = program("auditor").get("/customers", Accept="text/csv")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert len(rows) == 1 + MAX_PAGE_SIZE + 5 + 1
+    assert len({row[0] for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("path", ["/applications", "/licenses", "/reminders", "/jobs"])
