@@ -3,7 +3,7 @@
 Every licensed member comes from the content (an answer of the liaison or a named default); a test compares the two lists.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from workflow.domain.content import ApplicationContent
@@ -29,6 +29,9 @@ from workflow.license_file import (
     content_digest,
     encode_claims,
 )
+
+LONGEST_ISSUER_NAME = 80
+"""In bytes: the room that is kept for it in the 4,000 of a payload."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ def digest_of(content: ApplicationContent) -> str:
     return content_digest(claims_for(content, _largest_seal(content)))
 
 
+def require_writable(content: ApplicationContent, issuer_name: str) -> None:
+    """Raises MalformedLicense or ValueError when no license can say what `content` says or name this issuer."""
+    if len(issuer_name.encode()) > LONGEST_ISSUER_NAME:
+        raise ValueError(f"the issuer's name has more than {LONGEST_ISSUER_NAME} bytes")
+    seal = _largest_seal(content)
+    encode_claims(claims_for(content, replace(seal, issuer=replace(seal.issuer, name=issuer_name))))
+
+
 def require_fits(content: ApplicationContent) -> None:
     """Raises TermsRefused when the file these terms make would be too large to sign."""
     size = len(encode_claims(claims_for(content, _largest_seal(content))))
@@ -101,7 +112,7 @@ def _largest_seal(content: ApplicationContent) -> Seal:
     return Seal(
         version=MAX_COUNT,
         supersedes=Supersedes(MAX_COUNT - 1, digest),
-        issuer=Issuer("#" * 80, "0" * 36, digest, 1_000, digest),
+        issuer=Issuer("#" * LONGEST_ISSUER_NAME, "0" * 36, digest, 1_000, digest),
         issued_at=content.terms.valid_from,
         activation_code="0" * 32,
     )

@@ -1,5 +1,6 @@
 """Customers, their environments, and the administrators who receive license files."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +16,7 @@ from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, require
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Conflict, Invalid, NotFound, Problem
-from workflow.license_file import new_license_id
+from workflow.license_file import MalformedLicense, canonical, new_license_id
 from workflow.services.accounts import normal_address
 
 
@@ -41,13 +42,15 @@ def add_tenant(session: Session, actor: Actor, *, tenant_id: str, company: str, 
     """A new customer with its three environments. Raises CustomerRefused or TenantExists."""
     require(actor, Permission.EDIT_CUSTOMERS)
     problems: list[Problem] = []
-    tenant_id, company = tenant_id.strip(), " ".join(company.split())
+    tenant_id, company = tenant_id.strip(), _one_line(company)
     if not tenant_id or len(tenant_id) > 64 or not all(c.isascii() and (c.isalnum() or c in "-._") for c in tenant_id):
         problems.append(
             Problem("tenant_id", "malformed", "Use letters, digits, - . and _ for the tenant ID, for example T-20817.")
         )
     if not company or len(company) > 200:
         problems.append(Problem("company", "missing", "Enter the company's name in at most 200 characters."))
+    elif not _fits_a_license(company):
+        problems.append(Problem("company", "invisible_character", "Remove the invisible characters from the company's name."))
     try:
         ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError):
@@ -102,8 +105,8 @@ def add_recipient(
     Without a certificate the recipient gets a link instead of the file.
     """
     require(actor, Permission.EDIT_CUSTOMERS)
-    name = " ".join(name.split())
-    if not name or len(name) > 200:
+    name = _one_line(name)
+    if not name or len(name) > 200 or not name.isprintable():
         raise CustomerRefused(
             "The recipient was not added.",
             [Problem("name", "missing", "Enter the recipient's name in at most 200 characters.")],
@@ -148,6 +151,19 @@ def remove_recipient(session: Session, actor: Actor, recipient_id: UUID, now: da
         raise NotFound("This recipient was removed already.")
     recipient.removed_at = now
     outbox.record(session, SystemFact("recipient.removed", str(recipient.id), recipient.address), actor, now)
+
+
+def _one_line(name: str) -> str:
+    """A name as it is kept: blanks collapsed, and composed characters, since two spellings of one name look alike."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def _fits_a_license(text: str) -> bool:
+    try:
+        canonical(text)
+    except MalformedLicense:
+        return False
+    return True
 
 
 def _put_certificate(recipient: Recipient, certificate: bytes | None, authorities: Sequence[bytes], wall: datetime) -> None:

@@ -2,13 +2,24 @@
 
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from workflow.domain.catalogue import Catalogue, CatalogueUnusable, catalogue_from
-from workflow.domain.terms import NamedDefaults
+from workflow.domain.content import ApplicationContent, StatedRestriction
+from workflow.domain.terms import EnvironmentName, LicenseKind, LicenseRequest, LicenseTerms, NamedDefaults, RequestType
+from workflow.errors import Misconfigured
+from workflow.license_file import LicenseRefused, canonical
+from workflow.services.claims import require_writable
 from workflow.settings import Database
 
 SHIPPED_CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue.toml"
+
+
+class LicenseUnwritable(Misconfigured):
+    """The catalogue or a named default holds something that the format of the license file refuses."""
+
+    code = "desk.license_unwritable"
 
 
 @dataclass(frozen=True)
@@ -25,13 +36,13 @@ class Desk:
 
 
 def desk_from(settings: Database) -> Desk:
-    """Reads the catalogue and puts the defaults together. Raises CatalogueUnusable, naming the file."""
+    """Reads the catalogue and puts the defaults together. Raises CatalogueUnusable, naming the file, or LicenseUnwritable."""
     path = settings.catalogue or SHIPPED_CATALOGUE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CatalogueUnusable(f"The catalogue {path} cannot be read: {error}.") from error
-    return Desk(
+    desk = Desk(
         issuer_name=settings.issuer_name,
         catalogue=catalogue_from(document),
         defaults=NamedDefaults(
@@ -50,3 +61,37 @@ def desk_from(settings: Database) -> Desk:
         reminder_hour=settings.reminder_hour,
         mail_authorities=(settings.mail_ca.read_bytes(),) if settings.mail_ca else (),
     )
+    _require_writable(desk)
+    return desk
+
+
+def _require_writable(desk: Desk) -> None:
+    """Found out at start, not when somebody submits: whether a license can hold everything this desk offers."""
+    catalogue = desk.catalogue
+    terms = LicenseTerms(
+        modules=tuple(each.code for each in catalogue.modules),
+        model_types=tuple(each.code for each in catalogue.model_types),
+        restrictions=tuple(each.code for each in catalogue.restrictions),
+        max_agents=1,
+        authorized_users=1,
+        first_day=date(2027, 1, 1),
+        last_day=date(2027, 12, 31),
+        time_zone="UTC",
+        kind=LicenseKind.STANDARD,
+    )
+    content = ApplicationContent(
+        license_id="PROD-00000-00000-00000",
+        company="Any company",
+        request=LicenseRequest("any-tenant", EnvironmentName.PROD, "", RequestType.NEW, terms, (), "", ""),
+        restrictions=tuple(StatedRestriction(each.code, each.text or each.name) for each in catalogue.restrictions),
+        defaults=desk.defaults,
+    )
+    for each in content.restrictions:
+        try:
+            canonical(each.text)
+        except LicenseRefused as error:
+            raise LicenseUnwritable(f"No license can hold the text of the restriction {each.code!r}: {error}") from error
+    try:
+        require_writable(content, desk.issuer_name)
+    except (LicenseRefused, ValueError) as error:
+        raise LicenseUnwritable(f"No license can hold what the catalogue and the settings say: {error}") from error
