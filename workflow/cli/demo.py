@@ -11,6 +11,7 @@ from typing import Annotated
 import httpx
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from workflow.cli import cast, first_start, seed
 from workflow.cli.demo_tokens import token_file
@@ -53,7 +54,7 @@ def demo(
                 _wait(stack)
     except (DeskError, httpx.HTTPError) as error:
         reason = str(error) if isinstance(error, DeskError) else f"{type(error).__name__}: {error}"
-        terminal.print(f"\n[bold red]The demo ends here.[/] {reason}", soft_wrap=True, markup=True)
+        terminal.print(f"\n[bold red]The demo ends here.[/] {escape(reason)}", soft_wrap=True)
         terminal.print(f"The logs of all processes are in {Files(data.resolve()).logs}", soft_wrap=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:

@@ -173,11 +173,9 @@ class Story:
         with self._tell.waiting("the next scan runs"):
             self._until(scanned, "a scan ran", SCAN_PATIENCE)
         time.sleep(1)  # a job that the scan owed would be sent now
-        new = [each for each in self._reminders(taken) if each not in before]
-        self._expect(
-            not any(each["days_ahead"] == days_ahead for each in self._reminders(taken)) and not new,
-            f"version {taken.version} was reminded of again: {new}",
-        )
+        after = self._reminders(taken)
+        wrong = [each["address"] for each in after if each["days_ahead"] == days_ahead or each not in before]
+        self._expect(not wrong, f"{', '.join(wrong)} were reminded of version {taken.version} again")
         self._tell.done(f"The scan ran, and nobody was reminded of version {taken.version}")
 
     def check_succession(self, before: Taken, after: Taken) -> None:

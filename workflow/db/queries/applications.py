@@ -67,9 +67,10 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
 
 
 def get_visible(session: Session, actor: Actor, number: str) -> Application:
-    """The application, if the actor may know of it: one's own, or any for those who read all. Raises NotFound."""
+    """The application, if the actor may know of it: one's own, or any but a draft for those who read all. Raises NotFound."""
     found = get_application(session, number)
-    if may(actor, Permission.READ_ALL) or found.owner == actor.person_id:
+    handed_in = found.status != Status.DRAFT.value
+    if found.owner == actor.person_id or (handed_in and may(actor, Permission.READ_ALL)):
         return found
     raise NotFound(f"There is no application {number[:40]}.")
 

@@ -40,9 +40,7 @@ def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
 def find_grant(session: Session, person: UUID, role: Role) -> RoleGrant | None:
     """The grant under which a person holds a role, if they do."""
     return session.exec(
-        select(RoleGrant).where(
-            RoleGrant.person == person, RoleGrant.role == role.value, col(RoleGrant.revoked_at).is_(None)
-        )
+        select(RoleGrant).where(RoleGrant.person == person, RoleGrant.role == role.value, col(RoleGrant.revoked_at).is_(None))
     ).first()
 
 
