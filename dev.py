@@ -27,6 +27,7 @@ HELP = """\
 usage: python3 dev.py COMMAND [ARGUMENTS]
 
   up      start everything on this machine: desk, console, workers, broker, inbox (Ctrl-C stops it)
+  demo    take an example application through all five states while you watch, then renew it
   test    run the tests, with real servers and a browser (arguments go to pytest)
   check   run the linters, the type checker and the import rules
   bench   measure applications per second and memory on this machine
