@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from httpx import Response
+from httpx import Client, Response
 
 ORIGIN = "http://desk.test"
 PASSWORD = "correct horse battery staple"
@@ -56,7 +56,7 @@ class _Forms(HTMLParser):
 class Browser:
     """One person's browser. `page` is what it shows."""
 
-    client: TestClient
+    client: Client
     page: Response | None = None
 
     @classmethod
@@ -86,7 +86,7 @@ class Browser:
         data: dict[str, list[str]] = {}
         for name, value in kept:
             data.setdefault(name, []).append(value)
-        self.page = self.client.post(address, data=data, files=files, headers={"Origin": ORIGIN})
+        self.page = self.client.post(address, data=data, files=files, headers={"Origin": str(self.client.base_url).rstrip("/")})
         return self.page
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Response:

@@ -1,0 +1,127 @@
+"""kill -9 at every step of the path: the work is done all the same, and done once."""
+
+import os
+import time
+from collections import Counter
+
+import pytest
+
+from tests.e2e.conftest import House
+from tests.e2e.people import (
+    apply_for,
+    approve,
+    deliveries_of,
+    eventually,
+    jobs,
+    licenses_of,
+    mail,
+    status,
+    upload_and_activate,
+)
+from workflow.cli import cast
+from workflow.cli.stack import ProcessState
+from workflow.domain.application import Status
+from workflow.domain.events import Job
+from workflow.domain.terms import EnvironmentName
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
+
+
+class Killer:
+    """Kills processes and remembers which ones, so that a test can wait for all of them to be back."""
+
+    def __init__(self, house: House) -> None:
+        self._stack = house.stack
+        self._before: dict[str, ProcessState] = {}
+
+    def kill(self, name: str) -> None:
+        """kill -9, now."""
+        self._before[name] = self._stack.processes[name]
+        os.kill(self._before[name].pid, 9)
+
+    def wait(self, *names: str) -> None:
+        """Until the supervisor has started these again."""
+        for name in names:
+            assert self._stack.wait_for_restart(name, self._before[name]).pid != self._before[name].pid
+
+    @property
+    def killed(self) -> set[str]:
+        """The names of all that were killed."""
+        return set(self._before)
+
+
+def everything_sent_once(house: House, number: str) -> None:
+    """One license row, and in the inbox one message for each recipient, by Message-ID."""
+    (issued,) = licenses_of(house, number)
+    owed = deliveries_of(house, number)
+    assert sorted(each.address for each in owed) == sorted(each.email for each in cast.RECIPIENTS)
+    caught = mail(house)
+    seen = Counter(each["message_id"] for each in caught)
+    assert [seen[each.message_id] for each in owed] == [1] * len(owed)
+    name = f"{issued.license_id}-v{issued.version}.lic"
+    to = sorted(each["to"].split("<")[-1].strip("> ") for each in caught if name in each["file_names"])
+    assert to == sorted(each.email for each in cast.RECIPIENTS if each.has_certificate)
+
+
+def test_each_process_is_killed_once_on_the_path_and_the_license_is_activated(fragile_house: House) -> None:
+    house, killer = fragile_house, Killer(fragile_house)
+    stopped = house.stack.processes["beat"]
+    killer.kill("beat")
+    number = apply_for(house, EnvironmentName.PROD)
+    killer.kill("desk")
+    killer.wait("desk", "beat")
+    assert stopped.pid != house.stack.processes["beat"].pid
+    assert status(house, number) == Status.SUBMITTED
+
+    killer.kill("broker")
+    approve(house, number)
+    killer.kill("relay")
+    eventually(lambda: jobs(house, Job.SIGN, "running") or licenses_of(house, number), "the signing worker has the job", 90)
+    killer.kill("signing")
+    killer.wait("broker", "relay", "signing")
+
+    eventually(lambda: jobs(house, Job.DELIVER, "running") or jobs(house, Job.DELIVER, "done"), "a delivery has begun", 90)
+    killer.kill("worker")
+    killer.wait("worker")
+    eventually(lambda: jobs(house, Job.DELIVER, "done"), "the first delivery is done", 90)
+    killer.kill("inbox")
+    killer.wait("inbox")
+    eventually(lambda: status(house, number) == Status.DELIVERED, "delivered", 90)
+    eventually(lambda: len(jobs(house, Job.DELIVER, "done")) == len(cast.RECIPIENTS), "every recipient is served", 90)
+
+    (issued,) = licenses_of(house, number)
+    upload_and_activate(house, issued.envelope)
+    killer.kill("console")
+    killer.wait("console")
+    eventually(lambda: status(house, number) == Status.ACTIVATED, "activated", 90)
+    assert killer.killed == set(house.stack.processes)
+
+    time.sleep(6)  # longer than a lease: whoever still thought that it owes something has had its turn
+    everything_sent_once(house, number)
+    assert status(house, number) == Status.ACTIVATED
+    assert jobs(house, Job.SIGN, "dead") + jobs(house, Job.DELIVER, "dead") == []
+
+
+def test_a_killed_supervisor_leaves_nothing_running_and_the_next_start_goes_on(fragile_house: House) -> None:
+    house = fragile_house
+    number = apply_for(house, EnvironmentName.UAT)
+    running = {name: each.pid for name, each in house.stack.processes.items()}
+    approve(house, number)
+    house.stack.crash()
+    eventually(lambda: not [name for name, pid in running.items() if alive(pid)], "every process has ended", 15)
+
+    house.stack.start()
+    eventually(lambda: status(house, number) == Status.DELIVERED, "delivered", 90)
+    eventually(lambda: len(deliveries_of(house, number)) == len(cast.RECIPIENTS), "every recipient is served", 90)
+    eventually(lambda: all(each.state == "accepted" for each in deliveries_of(house, number)), "all accepted", 90)
+    time.sleep(6)  # longer than a lease
+    everything_sent_once(house, number)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended and was not yet waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
