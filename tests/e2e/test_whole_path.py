@@ -113,8 +113,9 @@ def fetch(page: Page, name: str, to: Path) -> Path:
     page.goto(f"/?to={cast.ADMINISTRATOR.email}")
     look(page)
     row = page.get_by_role("row").filter(has_text=name)
-    expect(row).to_contain_text("Encrypted and signed")
+    expect(row).to_contain_text("Encrypted, signed")
     row.get_by_role("rowheader").get_by_role("link").click()
+    expect(page.get_by_role("region", name="Protection")).to_contain_text("Signature valid")
     look(page)
     with page.expect_download() as download:
         page.get_by_role("link", name=name).click()
@@ -129,6 +130,7 @@ def activate(page: Page, file: Path, version: int) -> None:
         page.get_by_label("License file (.lic)").set_input_files(file)
     checks = page.get_by_role("region", name="Verification").get_by_role("listitem")
     expect(checks.first).to_be_visible()
+    expect(page.get_by_text("All checks passed")).to_be_visible()
     look(page)
     page.get_by_role("button", name="Activate now").click()
     expect(page.get_by_role("heading", name=f"Version {version} is active")).to_be_visible()
