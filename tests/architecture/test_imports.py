@@ -48,7 +48,8 @@ def test_general_worker_loads_nothing_but_what_it_needs() -> None:
     ours = [name for name in loaded if name.split(".")[0] in ("workflow", "workers")]
     allowed = {"workflow", "workers"} | {f"workflow.{name}" for name in SINGLE_MODULES} | {f"workers.{name}" for name in TASKS}
     assert [name for name in ours if name not in allowed and not name.startswith(GENERAL_WORKER)] == []
-    foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"workflow", "workers"}
+    # Debian's Python brings a sitecustomize of its own.
+    foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"workflow", "workers", "sitecustomize"}
     assert {name for name in foreign if not name.startswith(("_", "cython", "Cython"))} <= FOREIGN
 
 

@@ -155,12 +155,12 @@ def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
         inner = '''
         import json, os, subprocess, sys, time
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-        print(json.dumps([os.getpid(), child.pid]))
+        print(json.dumps([os.getpid(), child.pid]), flush=True)
         time.sleep(60)
         '''
         import textwrap
         program = Program("family", (sys.executable, "-c", textwrap.dedent(inner)), {ENVIRON!r}, says("]"))
-        asyncio.run(Supervisor([[program]], Path({str(tmp_path)!r})).run(asyncio.Event(), lambda: print("ready")))
+        asyncio.run(Supervisor([[program]], Path({str(tmp_path)!r})).run(asyncio.Event(), lambda: print("ready", flush=True)))
     """
     supervisor = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from unicodedata import is_normalized
@@ -30,12 +31,21 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
-def test_256_kib_of_hostile_input_are_judged_quickly(raw: bytes) -> None:
-    begin = time.process_time()
-    with suppress(MalformedLicense):
-        decode(raw)
-    # 150 ms is the promise on an idle machine.
-    assert time.process_time() - begin < 0.5
+def test_256_kib_of_hostile_input_cost_no_more_than_reading_them_a_few_times(raw: bytes) -> None:
+    """A ratio within one run: what a busy machine slows down, it slows down for both. A depth check by regular expression
+    took 110 s for such a file."""
+    assert least_time(decode, raw) < 40 * least_time(json.loads, raw) + 0.02
+
+
+def least_time(read: Callable[[bytes], object], raw: bytes) -> float:
+    """Seconds of the quickest of three readings, refused or not."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        with suppress(MalformedLicense, ValueError, RecursionError):
+            read(raw)
+        times.append(time.perf_counter() - begin)
+    return min(times)
 
 
 def test_depth_ends_at_eight_objects_or_lists() -> None:
