@@ -111,6 +111,7 @@ from .verdict import (
     state_at,
 )
 from .verify import verify_license
+from .wording import Sentence, say, say_counted, sentence_of
 
 __all__ = [
     "LICENSE_TYPE",
@@ -175,6 +176,7 @@ __all__ = [
     "RootUnderSigned",
     "SameVersionOtherContent",
     "SeenTime",
+    "Sentence",
     "Signature",
     "Signer",
     "State",
@@ -219,6 +221,9 @@ __all__ = [
     "over_limits",
     "phone_code",
     "removals",
+    "say",
+    "say_counted",
+    "sentence_of",
     "sign_document",
     "sign_license",
     "sign_receipt",

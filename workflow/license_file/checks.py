@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .errors import LicenseRefused
+from .wording import say, sentence_of
 
 if TYPE_CHECKING:
     from .claims import Contact
@@ -33,19 +34,19 @@ class Check:
 
 #: The checks in the order in which they are made; a refusal leaves the later ones "not checked".
 PLAN: dict[str, str] = {
-    "container": "The file is complete",
-    "type": "It is a license this platform can read",
-    "trust_roots": "The trust root is genuine",
-    "key": "The signing key is trusted",
-    "signature": "The signature is good",
-    "content": "The content is well formed",
-    "tenant": "It was issued to this customer",
-    "environment": "It is for this environment",
-    "license_id": "It continues the license of this environment",
-    "installation": "It is for this installation",
-    "revocation": "It has not been revoked",
-    "version": "It is newer than the license in force",
-    "validity": "It has not ended",
+    "container": say("The file is complete"),
+    "type": say("It is a license this platform can read"),
+    "trust_roots": say("The trust root is genuine"),
+    "key": say("The signing key is trusted"),
+    "signature": say("The signature is good"),
+    "content": say("The content is well formed"),
+    "tenant": say("It was issued to this customer"),
+    "environment": say("It is for this environment"),
+    "license_id": say("It continues the license of this environment"),
+    "installation": say("It is for this installation"),
+    "revocation": say("It has not been revoked"),
+    "version": say("It is newer than the license in force"),
+    "validity": say("It has not ended"),
 }
 
 
@@ -83,7 +84,7 @@ class CheckList:
         if refused is None:
             self._results.setdefault(name, Check(name, Result.PASSED, PLAN[name]))
             return
-        self._results[name] = Check(name, Result.FAILED, PLAN[name], str(refused))
+        self._results[name] = Check(name, Result.FAILED, PLAN[name], sentence_of(refused))
         refused.checks = self.all()
         refused.contact = self.contact
 

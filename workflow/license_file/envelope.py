@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from . import strict_json
 from .errors import Damaged, MalformedLicense, TooLarge
+from .wording import Fact, Sentence, say, sentence_of
 
 #: Largest file that is read, in bytes.
 MAX_ENVELOPE: Final = 131_072
@@ -23,7 +24,7 @@ MAX_PAYLOAD: Final = 65_536
 MAX_SIGNATURES: Final = 8
 
 _LONGEST_STRING: Final = 4 * ((MAX_PAYLOAD + 2) // 3)
-_ASK_AGAIN: Final = "Download it again, or ask for it to be sent again."
+_ASK_AGAIN: Final = say("Download it again, or ask for it to be sent again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ def encode(envelope: Envelope) -> bytes:
     """
     raw = json.dumps(_members_of(envelope), indent=1).encode("ascii") + b"\n"
     if len(raw) > MAX_ENVELOPE:
-        raise TooLarge(f"The file would have {len(raw):,} bytes; readers take {MAX_ENVELOPE:,} at most.")
+        raise TooLarge(
+            say("The file would have %(size)s bytes; readers take %(most)s at most.", size=len(raw), most=MAX_ENVELOPE)
+        )
     return raw
 
 
@@ -68,11 +71,16 @@ def decode(raw: bytes, *, limit: int = MAX_ENVELOPE) -> Envelope:
     Raises `TooLarge`, or `Damaged` with a sentence that says what is missing or what the file is instead.
     """
     if len(raw) > limit:
-        raise TooLarge(f"The file has more than {limit:,} bytes, the most that is read. Choose the file as it was delivered.")
+        raise TooLarge(
+            say(
+                "The file has more than %(most)s bytes, the most that is read. Choose the file as it was delivered.",
+                most=limit,
+            )
+        )
     try:
         members = strict_json.decode(raw, longest_string=_LONGEST_STRING)
     except MalformedLicense as error:
-        raise Damaged(_what_is_wrong(raw, str(error))) from None
+        raise Damaged(_what_is_wrong(raw, sentence_of(error))) from None
     return _envelope_from(members, nested=False)
 
 
@@ -91,22 +99,28 @@ def _members_of(envelope: Envelope) -> dict[str, Any]:
 
 def _envelope_from(members: object, *, nested: bool) -> Envelope:
     if not isinstance(members, dict):
-        raise Damaged(f"A document inside the file is not an object. {_ASK_AGAIN}")
+        raise _damaged("A document inside the file is not an object. %(what_to_do)s")
     allowed = {"payloadType", "payload", "signatures"} | (set() if nested else {"roots", "revocations"})
     for name in ("payloadType", "payload", "signatures"):
         if name not in members:
-            raise Damaged(f"This is not a license file, or it is incomplete: the part {name!r} is missing. {_ASK_AGAIN}")
+            raise _damaged(
+                "This is not a license file, or it is incomplete: the part '%(part)s' is missing. %(what_to_do)s", part=name
+            )
     if unknown := members.keys() - allowed:
-        raise Damaged(f"The file has a part {min(unknown)[:40]!r} that a license file does not have. {_ASK_AGAIN}")
+        raise _damaged(
+            "The file has a part '%(part)s' that a license file does not have. %(what_to_do)s", part=min(unknown)[:40]
+        )
     payload_type = members["payloadType"]
     if not isinstance(payload_type, str):
-        raise Damaged(f"The part 'payloadType' of the file is not text. {_ASK_AGAIN}")
+        raise _damaged("The part 'payloadType' of the file is not text. %(what_to_do)s")
     payload = _from_base64(members["payload"], "payload")
     if len(payload) > MAX_PAYLOAD:
-        raise TooLarge(f"The signed content has {len(payload):,} bytes; at most {MAX_PAYLOAD:,} are read.")
+        raise TooLarge(
+            say("The signed content has %(size)s bytes; at most %(most)s are read.", size=len(payload), most=MAX_PAYLOAD)
+        )
     roots = members.get("roots", [])
     if not isinstance(roots, list):
-        raise Damaged(f"The part 'roots' of the file is not a list. {_ASK_AGAIN}")
+        raise _damaged("The part 'roots' of the file is not a list. %(what_to_do)s")
     return Envelope(
         payload_type=payload_type,
         payload=payload,
@@ -118,14 +132,14 @@ def _envelope_from(members: object, *, nested: bool) -> Envelope:
 
 def _signatures_from(items: object) -> tuple[Signature, ...]:
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_SIGNATURES:
-        raise Damaged(f"The file must carry 1 to {MAX_SIGNATURES} signatures. {_ASK_AGAIN}")
+        raise _damaged("The file must carry 1 to %(most)s signatures. %(what_to_do)s", most=MAX_SIGNATURES)
     signatures: list[Signature] = []
     for item in items:
         if not isinstance(item, dict) or item.keys() != {"keyid", "sig"} or not isinstance(item["keyid"], str):
-            raise Damaged(f"A signature in the file does not consist of 'keyid' and 'sig'. {_ASK_AGAIN}")
+            raise _damaged("A signature in the file does not consist of 'keyid' and 'sig'. %(what_to_do)s")
         signatures.append(Signature(item["keyid"], _from_base64(item["sig"], "sig")))
     if len({each.keyid for each in signatures}) != len(signatures):
-        raise Damaged(f"The file carries two signatures under one key id. {_ASK_AGAIN}")
+        raise _damaged("The file carries two signatures under one key id. %(what_to_do)s")
     return tuple(signatures)
 
 
@@ -140,20 +154,32 @@ def _from_base64(text: object, name: str) -> bytes:
         # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
         if encoded == text.encode():
             return data
-    raise Damaged(f"The part {name!r} of the file is not intact base64; a mail program may have changed it. {_ASK_AGAIN}")
+    raise _damaged(
+        "The part '%(part)s' of the file is not intact base64; a mail program may have changed it. %(what_to_do)s", part=name
+    )
 
 
-def _what_is_wrong(raw: bytes, reason: str) -> str:
+def _damaged(template: str, **facts: Fact) -> Damaged:
+    return Damaged(Sentence(template, {"what_to_do": _ASK_AGAIN, **facts}))
+
+
+def _what_is_wrong(raw: bytes, reason: str) -> Sentence:
     """The sentence for bytes that are not JSON of the profile: what a person most likely has in hand."""
     text = raw.strip()
     if not text:
-        return f"The file is empty. {_ASK_AGAIN}"
+        return say("The file is empty. %(what_to_do)s", what_to_do=_ASK_AGAIN)
     if text.startswith(b"\xef\xbb\xbf"):
-        return "The file starts with a byte order mark, which an editor added. Use the file as it was delivered."
+        return say("The file starts with a byte order mark, which an editor added. Use the file as it was delivered.")
     if text.startswith(b"<"):
-        return "This is a web page, not a license file. Save the .lic file itself and choose it."
+        return say("This is a web page, not a license file. Save the .lic file itself and choose it.")
     if text.startswith(b"-----BEGIN"):
-        return "This is a key or an encrypted message, not a license file. Open the message and save the .lic file in it."
+        return say("This is a key or an encrypted message, not a license file. Open the message and save the .lic file in it.")
     if text.startswith(b"{") and not text.endswith(b"}"):
-        return f"The file is incomplete: it breaks off after {len(raw):,} bytes. {_ASK_AGAIN}"
-    return f"This is not a license file, or it was damaged on its way. {reason} {_ASK_AGAIN}"
+        return say(
+            "The file is incomplete: it breaks off after %(size)s bytes. %(what_to_do)s", size=len(raw), what_to_do=_ASK_AGAIN
+        )
+    return say(
+        "This is not a license file, or it was damaged on its way. %(problem)s %(what_to_do)s",
+        problem=reason,
+        what_to_do=_ASK_AGAIN,
+    )

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from .errors import MalformedLicense
 from .strict_json import MAX_INTEGER
+from .wording import say
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -26,7 +27,7 @@ class Members:
 
     def __init__(self, value: object, path: str = "") -> None:
         if not isinstance(value, dict):
-            raise MalformedLicense(f"{path or 'The content'} is not an object.")
+            raise MalformedLicense(say("%(member)s is not an object.", member=path or say("The content")))
         self._left: dict[str, Any] = dict(value)
         self._path = path
 
@@ -39,7 +40,7 @@ class Members:
         try:
             return self._left.pop(name)
         except KeyError:
-            raise MalformedLicense(f"{self.path(name)} is missing.") from None
+            raise MalformedLicense(say("%(member)s is missing.", member=self.path(name))) from None
 
     def has(self, name: str) -> bool:
         """Whether an optional member is there and not taken yet."""
@@ -52,22 +53,24 @@ class Members:
     def end(self) -> None:
         """Refuse members that the table does not know: ignoring one could mean ignoring a restriction."""
         for name in self._left:
-            raise MalformedLicense(f"{self.path(name)[:100]} is not known to this version of the format.")
+            raise MalformedLicense(say("%(member)s is not known to this version of the format.", member=self.path(name)[:100]))
 
     def text(self, name: str, *, longest: int, least: int = 1) -> str:
         """A string of `least` to `longest` characters."""
         value = self.take(name)
         if not isinstance(value, str):
-            raise MalformedLicense(f"{self.path(name)} is not text.")
+            raise MalformedLicense(say("%(member)s is not text.", member=self.path(name)))
         if not least <= len(value) <= longest:
-            raise MalformedLicense(f"{self.path(name)} must have {least} to {longest} characters.")
+            raise MalformedLicense(
+                say("%(member)s must have %(least)s to %(most)s characters.", member=self.path(name), least=least, most=longest)
+            )
         return value
 
     def fixed(self, name: str, expected: str | int) -> None:
         """A member with only one possible value; `True` is not 1."""
         value = self.take(name)
         if type(value) is not type(expected) or value != expected:
-            raise MalformedLicense(f"{self.path(name)} is not {expected!r}.")
+            raise MalformedLicense(say("%(member)s is not %(value)s.", member=self.path(name), value=repr(expected)))
 
     def integer(self, name: str, *, least: int, most: int = MAX_INTEGER) -> int:
         """A whole number from `least` to `most`; JSON's true and false are not numbers."""
@@ -91,7 +94,9 @@ class Members:
         try:
             return kinds(value)
         except ValueError:
-            raise MalformedLicense(f"{self.path(name)} is not one of {', '.join(kinds)}.") from None
+            raise MalformedLicense(
+                say("%(member)s is not one of %(values)s.", member=self.path(name), values=", ".join(kinds))
+            ) from None
 
     def object(self, name: str) -> Members:
         """A nested object."""
@@ -101,9 +106,11 @@ class Members:
         """A list of `least` to `most` items, as decoded."""
         value = self.take(name)
         if not isinstance(value, list):
-            raise MalformedLicense(f"{self.path(name)} is not a list.")
+            raise MalformedLicense(say("%(member)s is not a list.", member=self.path(name)))
         if not least <= len(value) <= most:
-            raise MalformedLicense(f"{self.path(name)} must have {least} to {most} entries.")
+            raise MalformedLicense(
+                say("%(member)s must have %(least)s to %(most)s entries.", member=self.path(name), least=least, most=most)
+            )
         return value
 
     def objects(self, name: str, *, most: int, least: int = 0) -> list[Members]:
@@ -122,23 +129,23 @@ class Members:
 def whole_number(value: object, path: str, least: int, most: int) -> int:
     """`value` if it is an int (not a bool) within the bounds."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise MalformedLicense(f"{path} is not a whole number.")
+        raise MalformedLicense(say("%(member)s is not a whole number.", member=path))
     if not least <= value <= most:
-        raise MalformedLicense(f"{path} must be from {least} to {most}.")
+        raise MalformedLicense(say("%(member)s must be from %(least)s to %(most)s.", member=path, least=least, most=most))
     return value
 
 
 def plain_code(value: object, path: str) -> str:
     """`value` if it is 1 to 64 of A-Z a-z 0-9 - _ . : / + @ (so never a wildcard)."""
     if not isinstance(value, str) or not 1 <= len(value) <= 64 or not _CODE.issuperset(value):
-        raise MalformedLicense(f"{path} is not a code of 1 to 64 letters, digits and -_.:/+@.")
+        raise MalformedLicense(say("%(member)s is not a code of 1 to 64 letters, digits and -_.:/+@.", member=path))
     return value
 
 
 def lower_hex(value: object, path: str, length: int) -> str:
     """`value` if it is exactly `length` lowercase hexadecimal digits."""
     if not isinstance(value, str) or len(value) != length or not _LOWER_HEX.issuperset(value):
-        raise MalformedLicense(f"{path} is not {length} lowercase hexadecimal digits.")
+        raise MalformedLicense(say("%(member)s is not %(length)s lowercase hexadecimal digits.", member=path, length=length))
     return value
 
 
@@ -152,7 +159,7 @@ def instant_from(value: object, path: str) -> datetime:
         # fromisoformat takes many spellings, isoformat writes one.
         if instant is not None and instant.isoformat() + "Z" == value:
             return instant.replace(tzinfo=UTC)
-    raise MalformedLicense(f"{path} is not an instant like 2027-03-31T16:00:00Z.")
+    raise MalformedLicense(say("%(member)s is not an instant like 2027-03-31T16:00:00Z.", member=path))
 
 
 def instant_text(instant: datetime) -> str:
@@ -165,4 +172,4 @@ def instant_text(instant: datetime) -> str:
 def require_distinct(values: tuple[str, ...], path: str) -> None:
     """Refuse a list that names something twice."""
     if len(set(values)) != len(values):
-        raise MalformedLicense(f"{path} names one entry twice.")
+        raise MalformedLicense(say("%(member)s names one entry twice.", member=path))

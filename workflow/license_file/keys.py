@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from .errors import KeyUnusable
+from .wording import say
 
 VerifyingKey = Ed25519PublicKey | EllipticCurvePublicKey | MLDSA65PublicKey
 
@@ -47,15 +48,15 @@ def load_public_key(spki: bytes) -> VerifyingKey:
     try:
         key = load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyUnusable("A public key cannot be read; it must be a DER SubjectPublicKeyInfo.") from None
+        raise KeyUnusable(say("A public key cannot be read; it must be a DER SubjectPublicKeyInfo.")) from None
     if not isinstance(key, VerifyingKey) or (isinstance(key, EllipticCurvePublicKey) and not isinstance(key.curve, SECP256R1)):
-        raise KeyUnusable("A public key is neither Ed25519 nor ECDSA on P-256 nor ML-DSA-65.")
+        raise KeyUnusable(say("A public key is neither Ed25519 nor ECDSA on P-256 nor ML-DSA-65."))
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
-        raise KeyUnusable("A public key is not in its canonical DER encoding.")
+        raise KeyUnusable(say("A public key is not in its canonical DER encoding."))
     if isinstance(key, Ed25519PublicKey):
         y = int.from_bytes(key.public_bytes_raw(), "little") & (2**255 - 1)
         if y >= _P or y in SMALL_ORDER_Y:
-            raise KeyUnusable("An Ed25519 public key is of small order; anybody could sign for it.")
+            raise KeyUnusable(say("An Ed25519 public key is of small order; anybody could sign for it."))
     return key
 
 

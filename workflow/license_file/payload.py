@@ -28,6 +28,7 @@ from .claims import (
 )
 from .errors import MalformedLicense
 from .fields import Members, instant_text, lower_hex, require_distinct, whole_number
+from .wording import say
 
 SCHEMA: Final = 1
 
@@ -93,19 +94,19 @@ def license_id_from(members: Members) -> str:
     """The member `license_id`, in its form."""
     text = members.text("license_id", longest=30)
     if not is_license_id(text):
-        raise MalformedLicense("license_id does not have the form of a License ID.")
+        raise MalformedLicense(say("license_id does not have the form of a License ID."))
     return text
 
 
 def _require_consistent(claims: LicenseClaims) -> None:
     if not claims.license_id.startswith(claims.environment + "-"):
-        raise MalformedLicense("license_id and environment contradict each other.")
+        raise MalformedLicense(say("license_id and environment contradict each other."))
     if not claims.valid_from < claims.valid_until:
-        raise MalformedLicense("valid_until must be later than valid_from.")
+        raise MalformedLicense(say("valid_until must be later than valid_from."))
     if claims.grace_until < claims.valid_until:
-        raise MalformedLicense("grace_until must not be before valid_until.")
+        raise MalformedLicense(say("grace_until must not be before valid_until."))
     if claims.supersedes is not None and claims.supersedes.version >= claims.version:
-        raise MalformedLicense("supersedes.version must be below version.")
+        raise MalformedLicense(say("supersedes.version must be below version."))
 
 
 def _supersedes(members: Members) -> Supersedes | None:
@@ -146,7 +147,7 @@ def _contact(members: Members) -> Contact:
     members.end()
     # Pages show this as a link, so no javascript: and no data: addresses.
     if contact.url and not contact.url.startswith(("https://", "http://")):
-        raise MalformedLicense("contact.url is not a web address.")
+        raise MalformedLicense(say("contact.url is not a web address."))
     return contact
 
 
@@ -154,7 +155,7 @@ def _time_zone(members: Members) -> str:
     # Only the form: a platform without the newest zone data must still take the file.
     zone = members.text("time_zone", longest=64)
     if not _ZONE.issuperset(zone) or zone.startswith("/"):
-        raise MalformedLicense("time_zone is not a name like Asia/Shanghai.")
+        raise MalformedLicense(say("time_zone is not a name like Asia/Shanghai."))
     return zone
 
 
@@ -198,7 +199,7 @@ def _bindings(members: Members) -> Bindings:
     bindings = Bindings(members.choice("mode", BindingMode), members.codes("values", most=50))
     members.end()
     if (bindings.mode is BindingMode.INSTALLATION) != bool(bindings.values):
-        raise MalformedLicense("bindings.values must list installations exactly when bindings.mode is installation.")
+        raise MalformedLicense(say("bindings.values must list installations exactly when bindings.mode is installation."))
     return bindings
 
 
@@ -211,10 +212,10 @@ def _activation(members: Members) -> Activation:
 def _ext(members: Members) -> dict[str, str]:
     ext = members.take("ext")
     if not isinstance(ext, dict) or len(ext) > 32 or not all(isinstance(value, str) for value in ext.values()):
-        raise MalformedLicense("ext must map at most 32 names to texts.")
+        raise MalformedLicense(say("ext must map at most 32 names to texts."))
     # Some parsers match names without regard to case. Everywhere else such a name is an unknown member.
     if len({name.casefold() for name in ext}) != len(ext):
-        raise MalformedLicense("ext has two names that differ only in case.")
+        raise MalformedLicense(say("ext has two names that differ only in case."))
     return ext
 
 

@@ -13,6 +13,7 @@ from .errors import LicenseRefused, MalformedLicense, UntrustedRevocations
 from .fields import Members, instant_text
 from .payload import license_id_from
 from .trust import TrustRoot
+from .wording import say, sentence_of
 
 REVOCATIONS_TYPE: Final = "application/vnd.serviceme.revocations.v1+json"
 SCHEMA: Final = 1
@@ -115,7 +116,7 @@ def decode_revocations(payload: bytes) -> RevocationContent:
     )
     members.end()
     if content.next_update <= content.issued_at:
-        raise MalformedLicense("next_update must be later than issued_at.")
+        raise MalformedLicense(say("next_update must be later than issued_at."))
     return content
 
 
@@ -128,16 +129,18 @@ def verify_revocations(raw: bytes, trust: TrustRoot, at: datetime) -> Revocation
     try:
         envelope = container.decode(raw)
         if envelope.payload_type != REVOCATIONS_TYPE:
-            raise UntrustedRevocations("This is not a revocation list that this platform can read.")
+            raise UntrustedRevocations(say("This is not a revocation list that this platform can read."))
         if not trust.revokers.are_met_by(trust.good_signatures(envelope), at):
             raise UntrustedRevocations(
-                "The revocation list is not signed by the revokers of the trust root. Ask for a newly signed one."
+                say("The revocation list is not signed by the revokers of the trust root. Ask for a newly signed one.")
             )
         content = decode_revocations(envelope.payload)
     except UntrustedRevocations:
         raise
     except LicenseRefused as refused:
-        raise UntrustedRevocations(f"The revocation list cannot be used. {refused}") from None
+        raise UntrustedRevocations(
+            say("The revocation list cannot be used. %(problem)s", problem=sentence_of(refused))
+        ) from None
     return RevocationList(content, raw, sha256(envelope.payload).hexdigest())
 
 
@@ -152,9 +155,13 @@ def newest_list(held: RevocationList | None, offered: RevocationList) -> Revocat
     if offered.payload_sha256 == held.payload_sha256:
         return held
     if offered.sequence == held.sequence:
-        raise UntrustedRevocations(f"There is another revocation list with number {held.sequence}. Call the issuer.")
+        raise UntrustedRevocations(say("There is another revocation list with number %(n)s. Call the issuer.", n=held.sequence))
     raise UntrustedRevocations(
-        f"The revocation list has number {offered.sequence}, older than number {held.sequence} that is in use."
+        say(
+            "The revocation list has number %(n)s, older than number %(held)s that is in use.",
+            n=offered.sequence,
+            held=held.sequence,
+        )
     )
 
 

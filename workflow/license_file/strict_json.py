@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from unicodedata import is_normalized
 
 from .errors import MalformedLicense
+from .wording import say
 
 MAX_DEPTH: Final = 8
 MAX_INTEGER: Final = 2**53 - 1
@@ -47,17 +48,19 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedLicense(f"The content is not UTF-8 text (byte {error.start}).") from None
+        raise MalformedLicense(say("The content is not UTF-8 text (byte %(place)s).", place=error.start)) from None
     if text.startswith("\ufeff"):
-        raise MalformedLicense("The content starts with a byte order mark.")
+        raise MalformedLicense(say("The content starts with a byte order mark."))
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise MalformedLicense(f"The content is not JSON: {error.msg} at character {error.pos}.") from None
+        raise MalformedLicense(
+            say("The content is not JSON: %(problem)s at character %(place)s.", problem=error.msg, place=error.pos)
+        ) from None
     except RecursionError:
-        raise MalformedLicense(f"The content is nested deeper than {MAX_DEPTH} levels.") from None
+        raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None
     if not isinstance(value, dict):
-        raise MalformedLicense("The content is not a JSON object.")
+        raise MalformedLicense(say("The content is not a JSON object."))
     _require_profile(value, longest_string)
     return value
 
@@ -76,19 +79,21 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     # Of two equal names some parsers keep the first, some the last.
     if len(members) != len(pairs):
-        raise MalformedLicense("The content uses one name twice in one object.")
+        raise MalformedLicense(say("The content uses one name twice in one object."))
     return members
 
 
 def _integer(digits: str) -> int:
     # Checked before int(): its cost grows with the square of the length.
     if len(digits) > 17 or digits == "-0" or abs(number := int(digits)) > MAX_INTEGER:
-        raise MalformedLicense(f"The content holds the number {digits[:20]}, which readers may understand differently.")
+        raise MalformedLicense(
+            say("The content holds the number %(number)s, which readers may understand differently.", number=digits[:20])
+        )
     return number
 
 
 def _no_fraction(digits: str) -> NoReturn:
-    raise MalformedLicense(f"The content holds the number {digits[:20]}; only whole numbers are allowed.")
+    raise MalformedLicense(say("The content holds the number %(number)s; only whole numbers are allowed.", number=digits[:20]))
 
 
 _CONTAINERS: Final = (dict, list, tuple)
@@ -113,11 +118,13 @@ def _require_profile(value: object, longest_string: int) -> None:
                 elif isinstance(member, _CONTAINERS):
                     below.append(member)
                 elif not (member is None or (isinstance(member, int) and -MAX_INTEGER <= member <= MAX_INTEGER)):
-                    raise MalformedLicense(f"The content holds a {type(member).__name__} that the format does not know.")
+                    raise MalformedLicense(
+                        say("The content holds a %(kind)s that the format does not know.", kind=type(member).__name__)
+                    )
         if not below:
             return _require_plain(texts, longest_string)
         level = below
-    raise MalformedLicense(f"The content is nested deeper than {MAX_DEPTH} levels.")
+    raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH))
 
 
 def _require_plain(texts: list[str], longest: int) -> None:
@@ -125,17 +132,17 @@ def _require_plain(texts: list[str], longest: int) -> None:
     try:
         together = "".join(texts)
     except TypeError:
-        raise MalformedLicense("The content holds a name that is not text.") from None
+        raise MalformedLicense(say("The content holds a name that is not text.")) from None
     if max(map(len, texts), default=0) > longest:
-        raise MalformedLicense(f"The content holds a text longer than {longest:,} characters.")
+        raise MalformedLicense(say("The content holds a text longer than %(most)s characters.", most=longest))
     if not together.isascii():
         # Nothing composes with the separator: the texts are normalized together exactly when each of them is.
         foreign = "|".join(text for text in texts if not text.isascii())
         if not _FORBIDDEN.isdisjoint(foreign):
-            raise MalformedLicense("The content holds an invisible or direction-changing character.")
+            raise MalformedLicense(say("The content holds an invisible or direction-changing character."))
         if not is_normalized("NFC", foreign):
-            raise MalformedLicense("The content holds a text that is not in Unicode normalization form C.")
+            raise MalformedLicense(say("The content holds a text that is not in Unicode normalization form C."))
         together = "".join(text for text in texts if text.isascii())
     # Of ASCII, exactly the controls are forbidden, and exactly they are not printable.
     if not together.isprintable():
-        raise MalformedLicense("The content holds a control character.")
+        raise MalformedLicense(say("The content holds a control character."))

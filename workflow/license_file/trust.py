@@ -15,6 +15,7 @@ from .envelope import Envelope, signed_bytes
 from .errors import LicenseRefused, RootMalformed, RootNotPinned, RootNotSuccessor, RootUnderSigned
 from .keys import is_good_signature
 from .trust_payload import TRUST_ROOT_TYPE, KeyUse, RootContent, decode_root_payload
+from .wording import say, sentence_of
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,17 @@ class TrustRoot(RootContent):
         pin = pin_sha256.strip().lower()
         if not hmac.compare_digest(digest.encode(), pin.encode()):
             raise RootNotPinned(
-                f"The trust root has the fingerprint {digest}, not the pinned {pin}. "
-                "Compare both with the issuer on the phone before going on."
+                say(
+                    "The trust root has the fingerprint %(digest)s, not the pinned %(pin)s. "
+                    "Compare both with the issuer on the phone before going on.",
+                    digest=digest,
+                    pin=pin,
+                )
             )
         root = _root_from(raw, envelope)
         if root.version != 1:
-            raise RootNotPinned(f"Only version 1 of a trust root is pinned; this is version {root.version}.")
-        _require_signed(root, envelope, root.issued_at, "its own root keys")
+            raise RootNotPinned(say("Only version 1 of a trust root is pinned; this is version %(n)s.", n=root.version))
+        _require_signed(root, envelope, root.issued_at, say("its own root keys"))
         return root
 
     def successor(self, raw_next: bytes) -> TrustRoot:
@@ -56,13 +61,19 @@ class TrustRoot(RootContent):
         following = _root_from(raw_next, envelope)
         if following.version != self.version + 1:
             raise RootNotSuccessor(
-                f"Trust root version {following.version} does not directly follow version {self.version}. "
-                f"Ask the issuer for version {self.version + 1}."
+                say(
+                    "Trust root version %(n)s does not directly follow version %(held)s. Ask the issuer for version %(next)s.",
+                    n=following.version,
+                    held=self.version,
+                    next=self.version + 1,
+                )
             )
         if following.purpose is not self.purpose:
-            raise RootNotSuccessor(f"A {self.purpose} trust root cannot be followed by a {following.purpose} one.")
-        _require_signed(self, envelope, following.issued_at, f"the root keys of version {self.version}")
-        _require_signed(following, envelope, following.issued_at, "its own root keys")
+            raise RootNotSuccessor(
+                say("A %(old)s trust root cannot be followed by a %(new)s one.", old=self.purpose, new=following.purpose)
+            )
+        _require_signed(self, envelope, following.issued_at, say("the root keys of version %(n)s", n=self.version))
+        _require_signed(following, envelope, following.issued_at, say("its own root keys"))
         listed = self.former_keyids | self.keys.keys()
         return replace(following, former_keyids=frozenset(listed - following.keys.keys()))
 
@@ -99,7 +110,7 @@ class TrustChain:
     def load(raws: Sequence[bytes], pin: str) -> TrustChain:
         """Verify a chain, versions ascending from 1. Raises `TrustError`."""
         if not raws:
-            raise RootNotPinned("There is no trust root. Install the platform's trust root first.")
+            raise RootNotPinned(say("There is no trust root. Install the platform's trust root first."))
         chain = TrustChain((TrustRoot.pinned(raws[0], pin),))
         for raw in raws[1:]:
             chain = chain.extended(raw)
@@ -113,7 +124,9 @@ class TrustChain:
             while (path := directory / f"root-{len(raws) + 1}.json").exists():
                 raws.append(path.read_bytes())
         except OSError as error:
-            raise RootMalformed(f"The trust root {path} cannot be read: {error.strerror}.") from None
+            raise RootMalformed(
+                say("The trust root %(path)s cannot be read: %(problem)s.", path=str(path), problem=str(error.strerror))
+            ) from None
         return TrustChain.load(raws, pin)
 
     @property
@@ -140,7 +153,7 @@ def newer_roots(trust: TrustRoot, raws: Sequence[bytes]) -> tuple[TrustRoot, ...
             current = current.successor(raw)
             newer.append(current)
         elif offered.version == trust.version and offered.payload_sha256 != trust.payload_sha256:
-            raise RootNotSuccessor(f"There is another trust root with version {trust.version}. Call the issuer.")
+            raise RootNotSuccessor(say("There is another trust root with version %(n)s. Call the issuer.", n=trust.version))
     return tuple(newer)
 
 
@@ -148,9 +161,9 @@ def _open(raw: bytes) -> Envelope:
     try:
         envelope = container.decode(raw)
     except LicenseRefused as refused:
-        raise RootMalformed(f"The trust root cannot be read. {refused}") from None
+        raise RootMalformed(say("The trust root cannot be read. %(problem)s", problem=sentence_of(refused))) from None
     if envelope.payload_type != TRUST_ROOT_TYPE:
-        raise RootMalformed("The document is not a trust root that this version can read.")
+        raise RootMalformed(say("The document is not a trust root that this version can read."))
     return envelope
 
 
@@ -161,4 +174,6 @@ def _root_from(raw: bytes, envelope: Envelope) -> TrustRoot:
 
 def _require_signed(root: TrustRoot, envelope: Envelope, at: datetime, whose: str) -> None:
     if not root.root.are_met_by(root.good_signatures(envelope), at):
-        raise RootUnderSigned(f"The trust root is not signed by enough of {whose}. Ask the issuer for a genuine one.")
+        raise RootUnderSigned(
+            say("The trust root is not signed by enough of %(whose)s. Ask the issuer for a genuine one.", whose=whose)
+        )

@@ -16,6 +16,7 @@ from .claims import Environment
 from .errors import KeyUnusable, MalformedLicense, RootMalformed
 from .fields import Members, instant_text, lower_hex
 from .keys import Algorithm, VerifyingKey, algorithm_of, keyid_of, load_public_key
+from .wording import say, sentence_of
 
 TRUST_ROOT_TYPE: Final = "application/vnd.serviceme.trust-root.v1+json"
 SCHEMA: Final = 1
@@ -51,7 +52,7 @@ class TrustedKey:
 
     def __post_init__(self) -> None:
         if algorithm_of(self.verifying_key) != self.alg:
-            raise KeyUnusable(f"The key {self.label!r} is not a key for {self.alg}.")
+            raise KeyUnusable(say("The key '%(name)s' is not a key for %(kind)s.", name=self.label, kind=self.alg))
 
     @cached_property
     def verifying_key(self) -> VerifyingKey:
@@ -149,9 +150,9 @@ def decode_root_payload(payload: bytes) -> RootContent:
     try:
         return _content_from(Members(strict_json.decode(payload)))
     except MalformedLicense as refused:
-        raise RootMalformed(f"The trust root is malformed. {refused}") from None
+        raise RootMalformed(say("The trust root is malformed. %(problem)s", problem=sentence_of(refused))) from None
     except KeyUnusable as unusable:
-        raise RootMalformed(f"The trust root lists an unusable key. {unusable}") from None
+        raise RootMalformed(say("The trust root lists an unusable key. %(problem)s", problem=sentence_of(unusable))) from None
 
 
 def _content_from(members: Members) -> RootContent:
@@ -173,9 +174,9 @@ def _content_from(members: Members) -> RootContent:
     issuers.end()
     members.end()
     if not content.root.groups:
-        raise MalformedLicense("root has no group.")
+        raise MalformedLicense(say("root has no group."))
     if content.expires_at <= content.issued_at:
-        raise MalformedLicense("expires_at must be later than issued_at.")
+        raise MalformedLicense(say("expires_at must be later than issued_at."))
     _require_one_role_per_key(content)
     return content
 
@@ -184,7 +185,7 @@ def _require_one_role_per_key(content: RootContent) -> None:
     # A key with two roles would let the holder of one act in the other: each environment has its own issuer keys.
     roles = [content.root, *content.issuers.values(), content.revokers, content.auditors]
     if sum(len(role.keyids) for role in roles) != len(frozenset().union(*(role.keyids for role in roles))):
-        raise MalformedLicense("One key is listed in two roles.")
+        raise MalformedLicense(say("One key is listed in two roles."))
 
 
 def _keys(members: Members) -> dict[str, TrustedKey]:
@@ -199,10 +200,10 @@ def _keys(members: Members) -> dict[str, TrustedKey]:
         )
         nested.end()
         if key.keyid != keyid:
-            raise MalformedLicense(f"keys.{keyid[:64]} is not the id of its key.")
+            raise MalformedLicense(say("keys.%(keyid)s is not the id of its key.", keyid=keyid[:64]))
         keys[keyid] = key
     if len(keys) > _MOST_KEYS:
-        raise MalformedLicense(f"keys lists more than {_MOST_KEYS} keys.")
+        raise MalformedLicense(say("keys lists more than %(most)s keys.", most=_MOST_KEYS))
     return keys
 
 
@@ -213,7 +214,7 @@ def _spki(members: Members) -> bytes:
     except (binascii.Error, ValueError):
         data = b""
     if b64encode(data).decode("ascii") != text:
-        raise MalformedLicense(f"{members.path('spki')} is not canonical base64.")
+        raise MalformedLicense(say("%(member)s is not canonical base64.", member=members.path("spki")))
     return data
 
 
@@ -221,7 +222,7 @@ def _groups(members: Members, name: str, keys: Mapping[str, TrustedKey]) -> Grou
     groups = tuple(_group(nested, keys) for nested in members.objects(name, most=_MOST_GROUPS))
     # Without this, a role whose groups all start later would be met by nobody's signature until then.
     if groups and all(group.enforce_from for group in groups):
-        raise MalformedLicense(f"{members.path(name)} has no group that is enforced from the start.")
+        raise MalformedLicense(say("%(member)s has no group that is enforced from the start.", member=members.path(name)))
     return Groups(groups)
 
 
@@ -235,7 +236,7 @@ def _group(members: Members, keys: Mapping[str, TrustedKey]) -> Group:
     )
     members.end()
     if len(set(keyids)) != len(keyids) or not keys.keys() >= set(keyids):
-        raise MalformedLicense(f"{members.path('keyids')} names a key twice or one that is not listed.")
+        raise MalformedLicense(say("%(member)s names a key twice or one that is not listed.", member=members.path("keyids")))
     return group
 
 

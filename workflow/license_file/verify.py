@@ -37,6 +37,7 @@ from .payload import decode_claims
 from .revocations import RevocationList, newest_list, verify_revocations
 from .trust import TrustRoot, newer_roots
 from .verdict import Expected, Installed, LicenseWarning, State, VerifiedLicense, state_at
+from .wording import Fact, joined, say, sentence_of
 
 _LICENSE_FAMILY: Final = "application/vnd.serviceme.license.v"
 _OUR_FAMILY: Final = "application/vnd.serviceme."
@@ -58,26 +59,31 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
     with checks.step("trust_roots"):  # 3
         new_roots = _new_roots(trust, envelope)
         root = new_roots[-1] if new_roots else trust
-        checks.passed("trust_roots", f"Trust root version {root.version}{' came with the file' if new_roots else ''}")
+        came = "Trust root version %(n)s came with the file" if new_roots else "Trust root version %(n)s"
+        checks.passed("trust_roots", say(came, n=root.version))
     with checks.step("key"):  # 4
         issued_for = _issuing_environment(root, envelope, expected)
     with checks.step("signature"):  # 5
         keyids = _require_signed(root, envelope, issued_for, at)
-        checks.passed("signature", f"Key {', '.join(root.keys[keyid].label for keyid in keyids)}")
+        checks.passed("signature", say("Key %(name)s", name=", ".join(root.keys[keyid].label for keyid in keyids)))
     with checks.step("content"):  # 6
         claims = _claims_from(envelope.payload)
     with checks.step("key"):
         if claims.environment is not issued_for:
             raise UnknownKey(
-                f"This file says it is for {claims.environment}, but it was signed with a key for {issued_for}. "
-                "Do not use it, and report it to the issuer."
+                say(
+                    "This file says it is for %(said)s, but it was signed with a key for %(signed)s. "
+                    "Do not use it, and report it to the issuer.",
+                    said=claims.environment,
+                    signed=issued_for,
+                )
             )
-        checks.passed("key", f"An issuer key for {issued_for}")
+        checks.passed("key", say("An issuer key for %(environment)s", environment=issued_for))
     checks.contact = claims.contact
     verification = _Verification(claims, sha256(envelope.payload).hexdigest(), root, at, checks)
     if expected is None:
         for name in ("tenant", "environment", "license_id", "installation", "revocation", "version", "validity"):
-            checks.skip(name, "Only the signature and the content were asked about.")
+            checks.skip(name, say("Only the signature and the content were asked about."))
     else:
         verification.require_meant_for(expected)  # 7 to 10
         verification.require_not_revoked(envelope, expected)  # 11
@@ -86,7 +92,7 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
         verification.warn(expected)
     if root.is_expired(at):
         verification.warned(
-            LicenseWarning.ROOT_EXPIRED, "The trust root is past its date", "Ask the issuer for a newer trust root."
+            LicenseWarning.ROOT_EXPIRED, say("The trust root is past its date"), say("Ask the issuer for a newer trust root.")
         )
     return VerifiedLicense(
         claims=claims,
@@ -108,20 +114,26 @@ def _require_license_type(payload_type: str) -> None:
         return
     if payload_type.startswith(_LICENSE_FAMILY):
         raise NeedsNewerPlatform(
-            "This license needs a newer platform. Update the platform first, or ask your business liaison for a license "
-            "for this version."
+            say(
+                "This license needs a newer platform. Update the platform first, or ask your business liaison for a "
+                "license for this version."
+            )
         )
     if payload_type.startswith(_OUR_FAMILY):
         kind = payload_type.removeprefix(_OUR_FAMILY).partition(".")[0].replace("-", " ")[:40]
-        raise WrongType(f"This is a signed document of another kind ({kind}), not a license. Choose the .lic file.")
-    raise WrongType("This is a signed document, but not a license. Choose the .lic file.")
+        raise WrongType(
+            say("This is a signed document of another kind (%(kind)s), not a license. Choose the .lic file.", kind=kind)
+        )
+    raise WrongType(say("This is a signed document, but not a license. Choose the .lic file."))
 
 
 def _new_roots(trust: TrustRoot, envelope: Envelope) -> tuple[TrustRoot, ...]:
     try:
         return newer_roots(trust, envelope.roots)
     except TrustError as error:
-        raise UntrustedRoot(f"The file brings a trust root that cannot be accepted. {error}") from None
+        raise UntrustedRoot(
+            say("The file brings a trust root that cannot be accepted. %(problem)s", problem=sentence_of(error))
+        ) from None
 
 
 def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected | None) -> Environment:
@@ -134,11 +146,13 @@ def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected
             return environment
     if named & root.former_keyids:
         raise KeyRetired(
-            "This file was signed with a key that has been withdrawn. Ask your business liaison for a newly signed file."
+            say("This file was signed with a key that has been withdrawn. Ask your business liaison for a newly signed file.")
         )
     raise UnknownKey(
-        "This file was not signed by an issuer this platform trusts. Ask your business liaison for a genuine file; "
-        "if it came from them, this platform may need a newer trust root."
+        say(
+            "This file was not signed by an issuer this platform trusts. Ask your business liaison for a genuine file; "
+            "if it came from them, this platform may need a newer trust root."
+        )
     )
 
 
@@ -146,14 +160,19 @@ def _require_signed(root: TrustRoot, envelope: Envelope, issued_for: Environment
     good = root.good_signatures(envelope)
     if any(signature.keyid in root.keys and signature.keyid not in good for signature in envelope.signatures):
         raise BadSignature(
-            "The content does not fit its signature: the file was changed after it was signed, or damaged on its way. "
-            "Download it again, or ask for it to be sent again."
+            say(
+                "The content does not fit its signature: the file was changed after it was signed, or damaged on its way. "
+                "Download it again, or ask for it to be sent again."
+            )
         )
     issuers = root.issuers[issued_for]
     if not issuers.are_met_by(good, at):
         raise BadSignature(
-            f"The file lacks a signature that is required for {issued_for}; it may have been removed on its way. "
-            "Ask for it to be sent again."
+            say(
+                "The file lacks a signature that is required for %(environment)s; it may have been removed on its way. "
+                "Ask for it to be sent again.",
+                environment=issued_for,
+            )
         )
     return tuple(sorted(good & issuers.keyids))
 
@@ -163,7 +182,10 @@ def _claims_from(payload: bytes) -> LicenseClaims:
         return decode_claims(payload)
     except MalformedLicense as refused:
         raise MalformedLicense(
-            f"The signature is good, but the content breaks the format: {refused} Report this to the issuer."
+            say(
+                "The signature is good, but the content breaks the format: %(problem)s Report this to the issuer.",
+                problem=sentence_of(refused),
+            )
         ) from None
 
 
@@ -185,104 +207,138 @@ class _Verification:
         with self.checks.step("tenant"):  # 7
             if claims.licensee.tenant_id != expected.tenant_id:
                 raise WrongTenant(
-                    f"This file was issued to {claims.licensee.company} ({claims.licensee.tenant_id}); this platform is "
-                    f"{expected.tenant_id}. Ask your business liaison for the file of this platform."
+                    say(
+                        "This file was issued to %(company)s (%(tenant)s); this platform is %(own)s. "
+                        "Ask your business liaison for the file of this platform.",
+                        company=claims.licensee.company,
+                        tenant=claims.licensee.tenant_id,
+                        own=expected.tenant_id,
+                    )
                 )
             self.checks.passed("tenant", f"{claims.licensee.company} ({claims.licensee.tenant_id})")
         with self.checks.step("environment"):  # 8
             if claims.environment != expected.environment:
                 raise WrongEnvironment(
-                    f"This file is for {claims.environment}; this platform is {expected.environment}. "
-                    f"Ask your business liaison for the {expected.environment} file."
+                    say(
+                        "This file is for %(file)s; this platform is %(own)s. Ask your business liaison for the %(own)s file.",
+                        file=claims.environment,
+                        own=expected.environment,
+                    )
                 )
             self.checks.passed("environment", claims.environment)
         with self.checks.step("license_id"):  # 9
             wanted = expected.license_id or self.installed(expected).license_id
             if wanted is not None and claims.license_id != wanted:
                 raise WrongLicenseId(
-                    f"This file is for License ID {claims.license_id}; this platform has {wanted}. "
-                    "Ask your business liaison for the file with this platform's License ID."
+                    say(
+                        "This file is for License ID %(file)s; this platform has %(own)s. "
+                        "Ask your business liaison for the file with this platform's License ID.",
+                        file=claims.license_id,
+                        own=wanted,
+                    )
                 )
-            self.checks.passed("license_id", claims.license_id if wanted else f"{claims.license_id}, the first one here")
+            first = say("%(license_id)s, the first one here", license_id=claims.license_id)
+            self.checks.passed("license_id", claims.license_id if wanted else first)
         with self.checks.step("installation"):  # 10
             bindings = claims.bindings
             if bindings.mode is BindingMode.INSTALLATION and expected.installation_id not in bindings.values:
                 raise WrongInstallation(
-                    "This file is bound to another installation. Send this platform's installation id "
-                    f"({expected.installation_id or 'not set yet'}) to your business liaison and ask for a new file."
+                    say(
+                        "This file is bound to another installation. Send this platform's installation id (%(id)s) "
+                        "to your business liaison and ask for a new file.",
+                        id=expected.installation_id or say("not set yet"),
+                    )
                 )
 
     def require_not_revoked(self, envelope: Envelope, expected: Expected) -> None:
         with self.checks.step("revocation"):
             self.revocations = _list_that_counts(envelope, expected, self.trust, self.at)
             if self.revocations is None:
-                self.checks.skip("revocation", "This platform has no revocation list yet.")
+                self.checks.skip("revocation", say("This platform has no revocation list yet."))
                 return
             reason = self.revocations.reason_against(self.claims.license_id, self.claims.version)
             if reason is not None:
                 raise Revoked(
-                    f"Version {self.claims.version} of this license was called back: {reason}. "
-                    "Ask your business liaison for the version that replaces it."
+                    say(
+                        "Version %(n)s of this license was called back: %(reason)s. "
+                        "Ask your business liaison for the version that replaces it.",
+                        n=self.claims.version,
+                        reason=reason,
+                    )
                 )
-            self.checks.passed("revocation", f"Revocation list number {self.revocations.sequence}")
+            self.checks.passed("revocation", say("Revocation list number %(n)s", n=self.revocations.sequence))
 
     def require_newer(self, expected: Expected) -> None:
         installed, version = self.installed(expected), self.claims.version
         with self.checks.step("version"):
             if self.digest == installed.digest:
                 self.already_installed = True
-                self.checks.passed("version", f"Version {version} is already installed")
+                self.checks.passed("version", say("Version %(n)s is already installed", n=version))
             elif installed.highest_version is None:
-                self.checks.passed("version", f"Version {version}, the first one here")
+                self.checks.passed("version", say("Version %(n)s, the first one here", n=version))
             elif version == installed.highest_version:
                 raise SameVersionOtherContent(
-                    f"Version {version} is installed here with another content. Two different files must never have one "
-                    "version: do not use this one, and report it to the issuer."
+                    say(
+                        "Version %(n)s is installed here with another content. Two different files must never have one "
+                        "version: do not use this one, and report it to the issuer.",
+                        n=version,
+                    )
                 )
             elif version < installed.highest_version:
                 raise OlderThanCurrent(
-                    f"This is version {version}; version {installed.highest_version} was already accepted here. "
-                    "Choose the newest file."
+                    say(
+                        "This is version %(n)s; version %(highest)s was already accepted here. Choose the newest file.",
+                        n=version,
+                        highest=installed.highest_version,
+                    )
                 )
             else:
-                self.checks.passed("version", f"Version {version} follows version {installed.highest_version}")
+                follows = say("Version %(n)s follows version %(before)s", n=version, before=installed.highest_version)
+                self.checks.passed("version", follows)
 
     def require_not_ended(self) -> None:
-        day = f"{last_usable_day(self.claims):%d %b %Y}, {self.claims.time_zone}"
+        day: dict[str, Fact] = {"day": last_usable_day(self.claims), "zone": self.claims.time_zone}
+        ends = say("Last usable day %(day)s, %(zone)s", **day)
         with self.checks.step("validity"):
             if self.already_installed:
                 # The platform reads the license in force again after its end, to say so.
-                self.checks.passed("validity", f"Last usable day {day}")
+                self.checks.passed("validity", ends)
             elif state_at(self.claims, self.at) is State.EXPIRED:
-                raise Expired(f"This license has ended: its last usable day was {day}. Ask your business liaison to renew it.")
+                raise Expired(
+                    say(
+                        "This license has ended: its last usable day was %(day)s, %(zone)s. "
+                        "Ask your business liaison to renew it.",
+                        **day,
+                    )
+                )
             else:
-                self.checks.passed("validity", f"Last usable day {day}")
+                self.checks.passed("validity", ends)
 
     def warn(self, expected: Expected) -> None:
         claims = self.claims
         if over := over_limits(claims, expected.usage):
-            self.warned(LicenseWarning.OVER_LIMIT, "More is in use than the license allows", " ".join(over))
+            self.warned(LicenseWarning.OVER_LIMIT, say("More is in use than the license allows"), joined(over))
         if expected.in_force is not None and (lost := removals(expected.in_force, claims, self.at)):
-            self.warned(LicenseWarning.REMOVES_SOMETHING, "It takes something away", " ".join(lost))
+            self.warned(LicenseWarning.REMOVES_SOMETHING, say("It takes something away"), joined(lost))
         if expected.clock_suspect or claims.issued_at > self.at + _CLOCK_TOLERANCE:
             self.warned(
                 LicenseWarning.CLOCK_SUSPECT,
-                "The clock of this machine may be wrong",
-                f"The file was issued at {claims.issued_at:%Y-%m-%d %H:%M} UTC. Check the date of this machine.",
+                say("The clock of this machine may be wrong"),
+                say("The file was issued at %(instant)s. Check the date of this machine.", instant=claims.issued_at),
             )
         if expected.known_modules is not None:
             unknown = [module.code for module in claims.modules if module.code not in expected.known_modules]
             if unknown:
                 self.warned(
                     LicenseWarning.UNKNOWN_MODULE,
-                    "It grants a module that this platform does not have",
-                    f"{', '.join(unknown)}: update the platform to use it.",
+                    say("It grants a module that this platform does not have"),
+                    say("%(modules)s: update the platform to use it.", modules=", ".join(unknown)),
                 )
         if self.revocations is not None and self.revocations.is_stale(self.at):
             self.warned(
                 LicenseWarning.REVOCATIONS_STALE,
-                "The revocation list is out of date",
-                "Ask your business liaison for a new one.",
+                say("The revocation list is out of date"),
+                say("Ask your business liaison for a new one."),
             )
 
     def warned(self, warning: LicenseWarning, title: str, detail: str) -> None:
