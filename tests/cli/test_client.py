@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.cli.conftest import RunningDesk, licdesk
+from workflow.cli import client
 from workflow.times import wall_now
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "applications"
@@ -93,6 +94,7 @@ def test_a_customer_and_recipients_come_along_once(running_desk: RunningDesk) ->
     ("text", "said"),
     [
         ("this is = = no toml", "cannot be read"),
+        ('modul = ["chat"]', "modul: There is no field of this name. Correct its spelling, or leave it out."),
         ('customer = "Harbourline"', "Write [customer] with"),
         ('[validity]\nfirst_day = "soon"', "'soon' is no day"),
         ("[limits]\nagents = inf", "inf and nan are no numbers"),
@@ -114,7 +116,27 @@ def test_without_a_token_or_a_desk_the_command_says_what_to_do(tmp_path: Path, r
     wrong = licdesk("applications", environ={"LICDESK_TOKEN": "x", "LICDESK_URL": running_desk.stack.urls["desk"]})
     assert (wrong.exit_code, wrong.stderr.startswith("accounts.token_refused: ")) == (1, True)
     unreadable = licdesk("applications", "--token-file", str(tmp_path / "none"))
-    assert "cannot be read" in unreadable.stderr
+    assert "none cannot be read: No such file or directory." in unreadable.stderr
+
+
+def test_a_list_on_a_narrow_terminal_shows_every_number_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    row = {
+        "number": "APP-2026-0142",
+        "status": "changes_requested",
+        "company": "Harbourline Logistics International Holding Co., Ltd.",
+        "environment": "PROD",
+        "request": "renewal",
+        "owner": "Maximiliane Oberhofer",
+        "updated_at": "2026-11-24T14:13:00+00:00",
+    }
+    client._list({"items": [row], "next": None})
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for whole in ("APP-2026-0142", "changes_requested", "2026-11-24 14:13"):
+        assert whole in shown
 
 
 def test_a_license_that_is_not_there_cannot_be_renewed(running_desk: RunningDesk) -> None:

@@ -39,7 +39,7 @@ def read_application(path: Path, now: datetime) -> ApplicationFile:
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileUnusable(f"{path} cannot be read: {error}.") from error
+        raise FileUnusable(f"{path} cannot be read: {reason(error)}.") from error
     customer = stated.pop("customer", None)
     if customer is not None and not isinstance(customer, dict):
         raise _unusable("customer", "Write [customer] with tenant_id, company and time_zone below it.")
@@ -51,6 +51,11 @@ def read_application(path: Path, now: datetime) -> ApplicationFile:
     if isinstance(validity, dict):
         body["validity"] = _with_days(validity, now)
     return ApplicationFile(_as_json(body), customer, described)
+
+
+def reason(error: Exception) -> str:
+    """Why something cannot be read, in words: the operating system's without its number and the path once more."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _as_json(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _certificate(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise _unusable("recipients", f"The certificate {path} cannot be read as PEM: {error}.") from error
+        raise _unusable("recipients", f"The certificate {path} cannot be read as PEM: {reason(error)}.") from error
 
 
 def _unusable(field: str, message: str) -> FileUnusable:

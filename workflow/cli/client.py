@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from workflow.cli.application_file import ApplicationFile, FileUnusable, read_application
+from workflow.cli.application_file import ApplicationFile, FileUnusable, read_application, reason
 from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.errors import DeskError, Invalid, Misconfigured
 
@@ -214,11 +214,11 @@ def _token(token: str | None, token_file: Path | None) -> str:
         try:
             return token_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise NoToken(f"The token file {token_file} cannot be read: {error}.") from error
+            raise NoToken(f"The token file {token_file} cannot be read: {reason(error)}.") from error
     if not token:
         raise NoToken(
             "Set LICDESK_TOKEN, or name a file with --token-file. Your profile page makes tokens, and so does: "
-            "licdesk users token"
+            "licdesk users token. `up` has written some for its people: --token-file var/secrets/token-liaison"
         )
     return token.strip()
 
@@ -251,9 +251,13 @@ def _one_line(found: Mapping[str, Any]) -> None:
 
 
 def _list(answer: Mapping[str, Any]) -> None:
-    table = Table("Application", "Status", "Customer", "Environment", "Type", "Owner", "Updated (UTC)", box=None)
+    table = Table(box=None)
+    for name in ("Application", "Status", "Customer", "Type", "Owner", "Updated (UTC)"):
+        whole = name in ("Application", "Status", "Updated (UTC)")  # a number cut short cannot be shown or approved
+        table.add_column(name, no_wrap=whole, overflow="fold")
     for row in answer["items"]:
-        cells = [row[name] for name in ("number", "status", "company", "environment", "request", "owner")]
+        customer = f"{row['company']} {row['environment']}".rstrip()
+        cells = [row["number"], row["status"], customer, row["request"], row["owner"]]
         table.add_row(*map(escape, cells), row["updated_at"][:16].replace("T", " "))
     _terminal().print(table if answer["items"] else "There is none.")
     if answer["next"]:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 
 from workflow.cli import broker, cast, first_start
+from workflow.cli.demo_tokens import token_file
 from workflow.cli.installation import Files, Installation, Ports
 from workflow.cli.memory import memory_of
 from workflow.cli.stack import ProcessState, StackState
@@ -176,6 +178,11 @@ def _show(installation: Installation, programs: Sequence[Running], seconds: floa
     terminal.print(f"\n  Sign in with the password [bold]{first_start.demo_password(files)}[/] as\n")
     for person in (*cast.STAFF, cast.ADMINISTRATOR):
         terminal.print(f"  {person.email:<30} {person.role.value:<13} {person.does}", soft_wrap=True)
+    tokens = token_file(files.data, cast.LIAISON)
+    terminal.print("\n  From a shell, too (each with --help):\n")
+    terminal.print(
+        f"  {Path(sys.prefix) / 'bin' / 'licdesk'} applications --url {urls['desk']} --token-file {tokens}", soft_wrap=True
+    )
     terminal.print(f"\n  Data    {files.data}\n  Logs    {files.logs}\n  Memory  {memory}\n", soft_wrap=True)
     terminal.print("  Ctrl-C stops everything.", style="dim")
 

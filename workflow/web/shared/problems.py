@@ -50,6 +50,12 @@ WORDS: dict[int, tuple[str, str]] = {
     500: ("Something failed", UNEXPECTED),
 }
 
+_SHAPE_WORDS = {
+    "extra_forbidden": "There is no field of this name. Correct its spelling, or leave it out.",
+    "missing": "This field is missing. Add it.",
+}
+"""where the validator's own sentence says less than what to do"""
+
 log = logging.getLogger("licdesk.web")
 
 
@@ -144,7 +150,7 @@ class ErrorAnswers:
             Problem(
                 ".".join(str(part) for part in each["loc"] if part != "body") or "body",
                 f"request.{each['type']}",
-                _sentence(str(each["msg"])),
+                _SHAPE_WORDS.get(each["type"]) or _sentence(str(each["msg"])),
             )
             for each in error.errors()
         ]
