@@ -10,6 +10,8 @@ from workflow.database import transaction
 from workflow.db.tables import RoleGrant, VoteRow
 from workflow.domain.application import Status
 from workflow.domain.roles import Role
+from workflow.services import applications
+from workflow.times import wall_now
 from workflow.web.shared import csrf
 
 Open = Callable[[str], Browser]
@@ -122,6 +124,15 @@ def test_nobody_decides_on_their_own_application(browser: Open, company: Company
     )
     assert forged.status_code == 403
     assert company.application(number).status == Status.SUBMITTED
+
+
+def test_what_was_never_submitted_cannot_be_decided(browser: Open, company: Company) -> None:
+    with transaction(company.engine) as session:
+        draft = applications.save_draft(session, company.liaison, {"tenant_id": "T-20817"}, wall_now())
+        applications.withdraw(session, company.liaison, draft, draft.version, "", wall_now())
+    approver = browser("approver")
+    assert approver.open(f"/approvals/{draft.number}").status_code == 404
+    assert "was never submitted" in approver.words
 
 
 def test_the_queue_is_for_approvers(browser: Open, company: Company) -> None:

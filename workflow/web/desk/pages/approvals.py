@@ -17,7 +17,7 @@ from workflow.db.queries.applications import ListedApplication
 from workflow.db.tables import Application, Recipient
 from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, Decision
-from workflow.errors import Conflict, Invalid, Problem
+from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.services import applications, decisions
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
@@ -166,6 +166,9 @@ def _page(
 
 def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     application = application_queries.get_visible(session, me.actor, number)
+    revision = application_queries.current_revision(session, application)
+    if revision is None:
+        raise NotFound(f"{number} was never submitted, so there is nothing to decide. Open it under Applications.")
     content = applications.content_of(session, application)
     assert application.environment is not None, "a submitted application has an environment"
     issued = licenses.in_force(session, application.environment)
@@ -179,8 +182,6 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         each for each in customers.recipients_of_tenant(session, tenant.id) if each.address in content.request.recipients
     ]
     own = me.person_id in application_queries.contributors(session, application.id)
-    revision = application_queries.current_revision(session, application)
-    assert revision is not None, "a submitted application has a revision"
     counted = decisions.decision_on(session, application, revision, decisions.requirements_of(session, application))
     checks = checks_of(content.terms, recipients, current, difference, wall_now())
     if not own:
