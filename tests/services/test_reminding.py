@@ -1,5 +1,6 @@
 """Watching the end: seven days ahead at nine, once each, caught up after an outage, silent once the successor is in force."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,9 +12,11 @@ from sqlmodel import select
 
 from tests import people
 from tests.builders import MAILER, NOW, WEI, YU, Office
+from tests.people import ADMINISTRATOR, APPROVER, AUDITOR, STRANGER
 from workflow.db.queries import customers
 from workflow.db.tables import IssuedLicense, JobRow, Recipient, Reminder
 from workflow.domain.events import Job
+from workflow.domain.roles import Actor, MissingRole
 from workflow.errors import NotFound
 from workflow.license_file import ReceiptEvent
 from workflow.services import accounts, reminders
@@ -254,10 +257,20 @@ def test_got_it_is_noted_once_and_only_for_a_reminder_there_was(office: Office) 
     issued = office.license_of(number)
     for hours in (1, 2):
         with office.work() as session:
-            row = reminders.acknowledge(session, issued.id, 7, WEI, office.now + timedelta(hours=hours))
+            row = reminders.acknowledge(session, ADMINISTRATOR, issued.id, 7, WEI, office.now + timedelta(hours=hours))
     assert row.acknowledged_at == office.now + timedelta(hours=1)
+    noted = [each for each in office.history(number) if each.type == "reminder.acknowledged"]
+    assert [(each.actor_name, json.loads(each.payload)["address"]) for each in noted] == [(ADMINISTRATOR.name, WEI)]
     with office.work() as session, pytest.raises(NotFound):
-        reminders.acknowledge(session, issued.id, 7, "who@harbourline.example", office.now)
+        reminders.acknowledge(session, ADMINISTRATOR, issued.id, 7, "who@harbourline.example", office.now)
+
+
+@pytest.mark.parametrize("actor", [APPROVER, AUDITOR, STRANGER], ids=lambda each: each.name)
+def test_got_it_is_nothing_for_people_who_were_not_reminded(office: Office, actor: Actor) -> None:
+    number = office.activated()
+    scan(office, "2027-10-24T09:00")
+    with office.work() as session, pytest.raises(MissingRole):
+        reminders.acknowledge(session, actor, office.license_of(number).id, 7, WEI, office.now)
 
 
 def test_a_license_of_five_days_is_not_reminded_of_on_the_day_it_comes(office: Office) -> None:

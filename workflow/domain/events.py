@@ -289,6 +289,17 @@ class ReminderSent(Event):
 
 
 @dataclass(frozen=True)
+class ReminderAcknowledged(Event):
+    """Somebody said that a reminder was seen."""
+
+    type = "reminder.acknowledged"
+    license_id: str
+    version: int
+    days_ahead: int
+    address: str
+
+
+@dataclass(frozen=True)
 class SystemFact(Event):
     """Something in the system's stream: a sign-in, a role, a customer, a key, an installation."""
 

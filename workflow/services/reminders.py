@@ -14,9 +14,9 @@ from workflow.db.outbox import add_jobs, job_values, recipients_of
 from workflow.db.queries import applications, customers, licenses, moves, people, reminders
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.domain.application import Action, Status, allows
-from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderSent
+from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderAcknowledged, ReminderSent
 from workflow.domain.reminders import due, next_step_at
-from workflow.domain.roles import Actor, system
+from workflow.domain.roles import Actor, Permission, Role, may, require, system
 from workflow.errors import NotFound
 from workflow.services.desk import Desk
 
@@ -68,20 +68,31 @@ def record_sent(
     session: Session, actor: Actor, reminder: Reminder, issued: IssuedLicense, message_id: str, now: datetime
 ) -> None:
     """The mail server took the reminder."""
-    reminder.state, reminder.sent_at = "sent", now
+    reminder.state, reminder.reason, reminder.sent_at = "sent", None, now
     application = applications.get_application_by_id(session, issued.application)
     fact = ReminderSent(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, message_id)
     outbox.record(session, fact, actor, now, application=application)
 
 
-def acknowledge(session: Session, license_row: UUID, days_ahead: int, recipient: str, now: datetime) -> Reminder:
-    """Somebody pressed "Got it". Raises NotFound."""
+def acknowledge(session: Session, actor: Actor, license_row: UUID, days_ahead: int, recipient: str, now: datetime) -> Reminder:
+    """Somebody pressed "Got it": noted once, with the name of whoever was first. Raises MissingRole, NotFound."""
+    if not may_acknowledge(actor):
+        require(actor, Permission.APPLY)
     issued = licenses.get_license(session, license_row)
     reminder = session.get(Reminder, (issued.id, issued.last_day, days_ahead, recipient))
     if reminder is None:
-        raise NotFound("There is no such reminder.")
-    reminder.acknowledged_at = reminder.acknowledged_at or now
+        raise NotFound("There is no such reminder. Look at the license's page for those that were sent.")
+    if reminder.acknowledged_at is None:
+        reminder.acknowledged_at = now
+        application = applications.get_application_by_id(session, issued.application)
+        fact = ReminderAcknowledged(issued.license_id, issued.version, days_ahead, recipient)
+        outbox.record(session, fact, actor, now, application=application)
     return reminder
+
+
+def may_acknowledge(actor: Actor) -> bool:
+    """Whether a "Got it" of this actor counts: those who are reminded, and operators."""
+    return Role.ADMINISTRATOR in actor.roles or may(actor, Permission.APPLY) or may(actor, Permission.OPERATE)
 
 
 def _look_at(session: Session, desk: Desk, issued: IssuedLicense, now: datetime) -> None:

@@ -207,13 +207,15 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
 
 @router.post("/licenses/{license_id}/reminders")
 def acknowledge(request: Request, house: Inside, me: SignedIn, license_id: str, form: Posted) -> Response:
-    """ "Got it": the next reminder need not go to the backup contact."""
+    """ "Got it": the page then says when the reminder was seen, and the history by whom."""
     with transaction(house.engine) as session:
         versions = _visible_versions(session, me, license_id)
         issued = next((each for each in versions if each.version == form.integer("version")), None)
         if issued is None:
             raise NotFound("There is no such reminder.")
-        reminder_services.acknowledge(session, issued.id, form.integer("days_ahead") or 0, form.text("recipient"), utc_now())
+        reminder_services.acknowledge(
+            session, me.actor, issued.id, form.integer("days_ahead") or 0, form.text("recipient"), utc_now()
+        )
     answer = RedirectResponse(f"/licenses/{license_id}#reminders", status_code=303)
     flash.leave(answer, site_of(request).cookies, "Thank you. Noted with your name.")
     return answer
@@ -272,7 +274,7 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
         left=days_left(newest.last_day, today),
         renewal=application_queries.open_renewal_of(session, newest.application),
         may_renew=me.may(Permission.APPLY) and newest.standing in ("issued", "scheduled", "activated", "expired"),
-        may_acknowledge=_is_administrator(me) or me.may(Permission.APPLY) or me.may(Permission.OPERATE),
+        may_acknowledge=reminder_services.may_acknowledge(me.actor),
         may_download=_is_administrator(me) or me.may(Permission.DOWNLOAD_FILE),
     )
 

@@ -115,6 +115,7 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             "",
             f"Expiry reminder sent to {said['address']}, {said['days_ahead']} days ahead",
         ),
+        facts.ReminderAcknowledged.type: lambda who, said: ("check", "", f"Reminder to {said['address']} seen by {who}"),
     }
 )
 
