@@ -1,8 +1,17 @@
 """From the approval to the mail, task by task, on both databases."""
 
+from datetime import timedelta
+
+from sqlmodel import select
+
 from tests.servers import SmtpCatcher
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
+from workflow.database import transaction
+from workflow.db.queries import licenses
+from workflow.db.tables import JobRow, Reminder
 from workflow.domain.events import Job
+from workflow.services import operations, reminders
+from workflow.times import wall_now
 
 
 def test_an_approved_application_is_signed_and_delivered(company: Company, smtp: SmtpCatcher) -> None:
@@ -39,3 +48,26 @@ def test_every_letter_of_the_path_goes_out(company: Company, smtp: SmtpCatcher) 
     subjects = " | ".join(str(each["Subject"]) for each in smtp.messages)
     assert "approv" in subjects.lower()
     assert "deliver" in subjects.lower()
+
+
+def test_a_refused_reminder_is_shown_as_failed_until_a_retry_gets_it_through(company: Company, smtp: SmtpCatcher) -> None:
+    number = company.apply()
+    company.approve(number)
+    company.run(Job.SIGN)
+    with transaction(company.engine) as session:
+        issued = licenses.get_of_application(session, company.application(number).id)
+        reminders.queue_due(session, company.here.desk, issued.valid_until - timedelta(days=7))
+    smtp.refuse["RCPT"] = "550 5.1.1 no such user"
+    company.run(Job.REMINDER)
+    assert {(each.state, each.reason) for each in told(company)} == {("failed", "550 5.1.1 no such user")}
+    smtp.refuse["RCPT"] = None
+    with transaction(company.engine) as session:
+        for job in session.exec(select(JobRow).where(JobRow.state == "dead")):
+            operations.retry_job(session, company.operator, job.id, wall_now())
+    company.run(Job.REMINDER)
+    assert {(each.state, each.reason) for each in told(company)} == {("sent", None)}
+
+
+def told(company: Company) -> list[Reminder]:
+    with transaction(company.engine) as session:
+        return [each for each in session.exec(select(Reminder)) if each.state != "skipped"]

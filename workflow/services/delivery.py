@@ -14,7 +14,7 @@ from sqlmodel import Session
 from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, customers, deliveries, licenses, moves
+from workflow.db.queries import applications, customers, deliveries, licenses, moves, reminders
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Status, allows
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Job, LicenseDelivered, LicenseDownloaded
@@ -166,8 +166,10 @@ def record_refused(
     delivery = _put(session, job, stored, built, now)
     delivery.state = "refused"
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
+    answer = f"{code or ''} {reply}".strip()
+    _tell_reminder(session, job, answer)
     if delivery.kind == LICENSE_DELIVERY:
-        _record_failure(session, actor, delivery, f"{code or ''} {reply}".strip(), now)
+        _record_failure(session, actor, delivery, answer, now)
 
 
 def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str, now: datetime) -> None:
@@ -175,6 +177,7 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
     delivery = deliveries.find_by_job(session, job.id)
     assert delivery is not None, "only a stored message can be in doubt"
     delivery.state, delivery.smtp_reply = "in_doubt", reason
+    _tell_reminder(session, job, reason)
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, reason, now)
 
@@ -218,6 +221,13 @@ def _deliver(session: Session, actor: Actor, application: Application, now: date
     moves.move(session, application, Action.DELIVER, now)
     issued.delivered_at = now
     outbox.record(session, LicenseDelivered(issued.license_id, issued.version), actor, now, application=application)
+
+
+def _tell_reminder(session: Session, job: ClaimedJob, reason: str) -> None:
+    """When the message was a reminder, its row says that it failed, until a retry by an operator gets it through."""
+    reminder = reminders.find_by_job(session, job.id)
+    if reminder is not None:
+        reminder.state, reminder.reason = "failed", reason
 
 
 def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: str, now: datetime) -> None:
