@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, Tenant, VoteRow
+from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
@@ -40,10 +40,9 @@ class ListedApplication:
 def next_number(session: Session, now: datetime) -> str:
     """The next application number of the year: APP-2026-0142. Taken in the caller's transaction."""
     name = f"application-{now.year}"
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Counter)
     value = session.execute(
-        statement.values(name=name, value=1)
+        insert_into(session, Counter)
+        .values(name=name, value=1)
         .on_conflict_do_update(index_elements=["name"], set_={"value": col(Counter.value) + 1})
         .returning(col(Counter.value))
     ).scalar_one()
@@ -177,12 +176,6 @@ def decided_by(session: Session, person: UUID, limit: int = 50) -> list[ListedAp
         .limit(limit)
     )
     return _listed(session, query)
-
-
-def count_by_status(session: Session, actor: Actor) -> dict[str, int]:
-    """How many of the applications an actor may see are in each status."""
-    rows = session.exec(select(Application.status, func.count()).where(_visible_to(actor)).group_by(Application.status))
-    return dict(rows.all())
 
 
 def open_renewal_of(session: Session, application: UUID) -> Application | None:

@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Heartbeat, IdempotencyKey, SignedIn
+from workflow.db.upsert import insert_into
 
 
 def beat(session: Session, process: str, detail: str, wall: datetime) -> None:
     """Says that a process lives."""
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Heartbeat)
     session.execute(
-        statement.values(process=process, at=wall, detail=detail).on_conflict_do_update(
-            index_elements=["process"], set_={"at": wall, "detail": detail}
-        )
+        insert_into(session, Heartbeat)
+        .values(process=process, at=wall, detail=detail)
+        .on_conflict_do_update(index_elements=["process"], set_={"at": wall, "detail": detail})
     )
 
 

@@ -3,19 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from workflow.db.tables import IdempotencyKey
+from workflow.db.upsert import insert_into
 
 
 def take(session: Session, person: UUID, key: str, body_sha256: str, *, until: datetime, wall: datetime) -> bool:
     """Takes a person's key, unless it is taken and still counts. Waits for another transaction that is just taking it."""
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyKey)
     values = {"body_sha256": body_sha256, "until": until, "status": None, "answer": None}
     taken = session.execute(
-        statement.values(person=person, key=key, **values)
+        insert_into(session, IdempotencyKey)
+        .values(person=person, key=key, **values)
         .on_conflict_do_update(index_elements=["person", "key"], set_=values, where=col(IdempotencyKey.until) <= wall)
         .returning(col(IdempotencyKey.key))
     )

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, IssuedLicense, Reminder
+from workflow.db.upsert import insert_into
 from workflow.domain.roles import Actor, Permission, may
 
 ListedReminder = tuple[Reminder, IssuedLicense, Application]
@@ -26,9 +26,7 @@ def insert_missing(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Adds reminder rows; one that exists stays as it is: the key makes a reminder happen once."""
     if not rows:
         return
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Reminder)
-    session.execute(statement.values(list(rows)).on_conflict_do_nothing())
+    session.execute(insert_into(session, Reminder).values(list(rows)).on_conflict_do_nothing())
 
 
 def find_by_job(session: Session, job: UUID) -> Reminder | None:

@@ -3,19 +3,18 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from workflow.db.tables import Throttle
+from workflow.db.upsert import insert_into
 
 
 def count(session: Session, key: str, window: timedelta, wall: datetime) -> int:
     """Adds one attempt and returns how many there are in the running window; an ended window starts anew."""
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Throttle)
     ended = col(Throttle.window_ends_at) <= wall
     counted = session.execute(
-        statement.values(key=key, count=1, window_ends_at=wall + window)
+        insert_into(session, Throttle)
+        .values(key=key, count=1, window_ends_at=wall + window)
         .on_conflict_do_update(
             index_elements=["key"],
             set_={
