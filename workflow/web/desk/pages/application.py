@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
@@ -28,7 +28,7 @@ from workflow.web.desk.shown.form import FormValues
 from workflow.web.desk.shown.notices import Notice, notices_of
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, Step, status_badge, steps
 from workflow.web.desk.shown.terms import ShownTerms, shown_terms
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
 
@@ -119,9 +119,7 @@ def renew(request: Request, house: Inside, me: Liaison, number: str, form: Poste
         issued = licenses.get_of_application(session, application.id)
         draft = applications.start_renewal(session, me.actor, issued, utc_now())
         started = draft.number
-    answer = RedirectResponse(f"/applications/{started}/edit", status_code=303)
-    flash.leave(answer, site_of(request).cookies, "Filled in from the license in force. Check the dates, then continue.")
-    return answer
+    return to_renewal(request, started)
 
 
 @router.post("/applications/{number}/copy")
@@ -131,9 +129,7 @@ def copy(request: Request, house: Inside, me: Liaison, number: str, form: Posted
         source = application_queries.get_visible(session, me.actor, number)
         draft = applications.copy_as_new(session, me.actor, source, utc_now())
         started = draft.number
-    answer = RedirectResponse(f"/applications/{started}/edit", status_code=303)
-    flash.leave(answer, site_of(request).cookies, f"Filled in from {number}. Nothing was submitted yet.")
-    return answer
+    return go_on(request, f"/applications/{started}/edit", f"Filled in from {number}. Nothing was submitted yet.")
 
 
 @router.post("/applications/{number}/rescind")
@@ -176,6 +172,12 @@ def download(house: Inside, me: Reader, number: str, form: Posted) -> Response:
     return license_file_response(name, content)
 
 
+def to_renewal(request: Request, number: str) -> Response:
+    """Leads to the form of a renewal that was just started."""
+    message = "Filled in from the license in force. Check the dates, then continue."
+    return go_on(request, f"/applications/{number}/edit", message)
+
+
 def license_file_response(name: str, content: bytes) -> Response:
     """A download of the exact bytes that were signed."""
     return Response(
@@ -186,9 +188,7 @@ def license_file_response(name: str, content: bytes) -> Response:
 
 
 def _back(request: Request, number: str, message: str) -> Response:
-    answer = RedirectResponse(f"/applications/{number}", status_code=303)
-    flash.leave(answer, site_of(request).cookies, message)
-    return answer
+    return go_on(request, f"/applications/{number}", message)
 
 
 def _require_own_job(session: Session, application: Application, job: UUID) -> None:

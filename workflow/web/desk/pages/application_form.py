@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from sqlmodel import Session
@@ -20,7 +19,7 @@ from workflow.domain.application import Status
 from workflow.domain.approvals import resolve
 from workflow.domain.content import ApplicationContent, request_document
 from workflow.domain.events import ChangesRequested
-from workflow.domain.terms import TermsRefused, read_request
+from workflow.domain.terms import TermsRefused, day_in, read_request
 from workflow.errors import Problem
 from workflow.services import applications
 from workflow.templating import day
@@ -36,7 +35,7 @@ from workflow.web.desk.shown.form import (
     summary_links,
 )
 from workflow.web.desk.shown.terms import shown_difference, shown_terms
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
 from workflow.web.shared.site import site_of
 
@@ -199,9 +198,7 @@ def submit(request: Request, house: Inside, me: Liaison, number: str, form: Post
             applications.submit(session, me.actor, house.desk, application, form.integer("version") or 0, utc_now())
         except TermsRefused:
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
-    answer = RedirectResponse(f"/applications/{number}", status_code=303)
-    flash.leave(answer, site_of(request).cookies, "Submitted. The approvers were told by e-mail.")
-    return answer
+    return go_on(request, f"/applications/{number}", "Submitted. The approvers were told by e-mail.")
 
 
 def _saved(
@@ -214,9 +211,7 @@ def _saved(
 ) -> Response:
     """Where a saved draft leads: to its page, on to the review, or back to the form with what needs fixing."""
     if form.text("action") == "save":
-        answer = RedirectResponse(f"/applications/{application.number}", status_code=303)
-        flash.leave(answer, site_of(request).cookies, "Draft saved. Nothing was sent to an approver.")
-        return answer
+        return go_on(request, f"/applications/{application.number}", "Draft saved. Nothing was sent to an approver.")
     raw = json.loads(application.draft)
     problems = _assess(session, house, setting, raw, pressed=True).problems
     if not problems:
@@ -292,7 +287,7 @@ def _first_values(session: Session, setting: Setting, environment: str, kind: st
         environment=chosen.name if chosen else "",
         label=chosen.label if chosen else "",
         time_zone=setting.tenant.time_zone,
-        first_day=utc_now().astimezone(ZoneInfo(setting.tenant.time_zone)).date().isoformat(),
+        first_day=day_in(setting.tenant.time_zone, utc_now()).isoformat(),
         recipients=frozenset(each.address for each in setting.recipients),
     )
     current = setting.in_force.get(chosen.value) if chosen else None
@@ -301,7 +296,7 @@ def _first_values(session: Session, setting: Setting, environment: str, kind: st
     application = application_queries.get_application(session, current.number)
     content = applications.content_of(session, application)
     values = FormValues.of(request_document(content.request))
-    today = utc_now().astimezone(ZoneInfo(values.time_zone)).date()
+    today = day_in(values.time_zone, utc_now())
     if kind == "renewal":
         first = max(today, current.terms.last_day + timedelta(days=1))
         values = replace(values, first_day=first.isoformat(), last_day="")

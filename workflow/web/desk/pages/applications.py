@@ -14,6 +14,7 @@ from workflow.db.queries import applications
 from workflow.domain.application import Status
 from workflow.domain.terms import EnvironmentName
 from workflow.web.desk.access import House, Inside, Me, Reader
+from workflow.web.desk.shown.form import ENVIRONMENT_CHOICES
 from workflow.web.desk.shown.states import REQUEST_WORDS, STATUS_BADGES, Badge, Step, simple_steps, status_badge
 from workflow.web.shared.paging import MAX_PAGE_SIZE, PAGE_SIZE, Key, address, cursor_for, time_and_id
 from workflow.web.shared.site import site_of
@@ -21,7 +22,6 @@ from workflow.web.shared.spreadsheets import csv_response
 
 router = APIRouter()
 STATE_CHOICES = [("", "All states"), *((status.value, badge.text) for status, badge in STATUS_BADGES.items())]
-ENVIRONMENT_CHOICES = [("", "All environments"), *((name.value, name.value) for name in EnvironmentName)]
 LONGEST_SEARCH = 100
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
@@ -24,7 +24,7 @@ from workflow.web.desk.access import Approver, House, Inside, Me
 from workflow.web.desk.shown.checks import Check, CheckKind, InForce, checks_of
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
 from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
 from workflow.web.shared.site import site_of
 
@@ -116,9 +116,7 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
     except Conflict as error:
         return _page(request, house, me, tab, number, conflict=str(error), chosen=chosen, comment=comment, status=409)
-    answer = RedirectResponse("/approvals", status_code=303)
-    flash.leave(answer, site_of(request).cookies, f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
-    return answer
+    return go_on(request, "/approvals", f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
 
 
 def _page(

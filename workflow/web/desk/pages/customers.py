@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import customers as customer_queries
@@ -21,9 +21,9 @@ from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import CustomerEditor, House, Inside, Reader
 from workflow.web.desk.shown.form import COMMON_ZONES
 from workflow.web.desk.shown.states import STANDING_BADGES
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted, PostedForm
-from workflow.web.shared.paging import PAGE_SIZE, CursorUnusable, address, cursor_for, key_from
+from workflow.web.shared.paging import PAGE_SIZE, address, cursor_for, text_and_id
 from workflow.web.shared.site import site_of
 
 router = APIRouter()
@@ -60,7 +60,7 @@ def show(
     """One page of customers."""
     search = q.strip()[:100]
     with reading(house.engine) as session:
-        found = directory.search_tenants(session, search=search, after=_after(cursor) if cursor else None, limit=PAGE_SIZE)
+        found = directory.search_tenants(session, search=search, after=text_and_id(cursor) if cursor else None, limit=PAGE_SIZE)
     rows, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     last = cursor_for((rows[-1].company, str(rows[-1].id))) if more else ""
     return site_of(request).pages.page(
@@ -96,9 +96,7 @@ def add(request: Request, house: Inside, me: CustomerEditor, form: Posted) -> Re
     except (Invalid, Conflict) as error:
         answers = Answers.refused("customer", form, ("tenant_id", "company", "time_zone"), error, "tenant_id")
         return _new_form(request, answers, status=422)
-    answer = RedirectResponse(f"/customers/{tenant_id}", status_code=303)
-    flash.leave(answer, site_of(request).cookies, f"{company} was added. Add who receives its license files next.")
-    return answer
+    return go_on(request, f"/customers/{tenant_id}", f"{company} was added. Add who receives its license files next.")
 
 
 @router.get("/customers/{tenant_id}")
@@ -247,15 +245,5 @@ def _recipient_of(session: Session, tenant_id: str, recipient: UUID) -> Recipien
     return row
 
 
-def _after(cursor: str) -> tuple[str, UUID]:
-    company, row = key_from(cursor, (str, str))
-    try:
-        return str(company), UUID(str(row))
-    except ValueError:
-        raise CursorUnusable from None
-
-
 def _back(request: Request, tenant_id: str, part: str, message: str) -> Response:
-    answer = RedirectResponse(f"/customers/{tenant_id}#{part}", status_code=303)
-    flash.leave(answer, site_of(request).cookies, message)
-    return answer
+    return go_on(request, f"/customers/{tenant_id}#{part}", message)

@@ -30,8 +30,7 @@ STATES: Mapping[str, str] = {
 }
 KINDS: Mapping[str, str] = {
     "": "All messages",
-    "license_delivery": "License file",
-    "portal_link": "Portal link",
+    "license_delivery": "License file or link",
     "portal_code": "Portal code",
     "expiry_reminder": "Expiry reminder",
     "approval_requested": "Approval requested",
@@ -43,7 +42,6 @@ KINDS: Mapping[str, str] = {
     "activated": "Activated",
     "needs_attention": "Needs attention",
     "not_activated": "Not activated",
-    "expired": "Ended",
 }
 
 

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from workflow.database import reading
 from workflow.db.queries import directory, reminders
-from workflow.domain.terms import EnvironmentName
 from workflow.times import utc_now
 from workflow.web.desk.access import Inside, Me, Reader
 from workflow.web.desk.pages.licenses import REMINDER_BADGES
+from workflow.web.desk.shown.form import ENVIRONMENT_CHOICES
 from workflow.web.desk.shown.timeline import (
     WINDOW,
     Ending,
@@ -29,7 +29,6 @@ from workflow.web.shared.site import site_of
 from workflow.web.shared.spreadsheets import csv_response
 
 router = APIRouter()
-ENVIRONMENT_CHOICES = [("", "All environments"), *((name.value, name.value) for name in EnvironmentName)]
 RENEWAL_CHOICES = [("", "Any renewal state"), ("none", "Without a renewal"), ("open", "With a renewal")]
 LOOK_BACK = timedelta(days=30)
 LOG_LENGTH = 30

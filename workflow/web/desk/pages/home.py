@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from sqlmodel import Session
@@ -17,6 +16,7 @@ from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application
 from workflow.domain.application import Status
 from workflow.domain.roles import Permission
+from workflow.domain.terms import day_in
 from workflow.errors import NotFound
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Inside, Me, SignedIn
@@ -130,7 +130,7 @@ def _ending(session: Session, me: Me) -> list[Need]:
     needs = []
     for listed, successor, renewal in directory.ending_between(session, me.actor, now, now + AHEAD, limit=50):
         if successor is None and renewal is None and listed.application.owner == me.person_id:
-            today = now.astimezone(ZoneInfo(listed.issued.time_zone)).date()
+            today = day_in(listed.issued.time_zone, now)
             title = f"{listed.tenant.company} {listed.environment.name}"
             detail = f"Version {listed.issued.version} has {days_left(listed.issued.last_day, today)} and no renewal."
             needs.append(Need("calendar-clock", title, detail, f"/licenses/{listed.issued.license_id}#renew", "Start renewal"))
@@ -175,6 +175,6 @@ def _files(session: Session, me: Me) -> list[File] | None:
         return None
     found = []
     for listed in licenses.files_for_tenant(session, me.actor.tenant):
-        today = utc_now().astimezone(ZoneInfo(listed.issued.time_zone)).date()
+        today = day_in(listed.issued.time_zone, utc_now())
         found.append(File(listed, STANDING_BADGES[listed.issued.standing], days_left(listed.issued.last_day, today)))
     return found

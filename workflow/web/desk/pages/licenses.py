@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
@@ -16,18 +15,19 @@ from workflow.db.queries import customers, directory, licenses, reminders
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
 from workflow.domain.roles import Permission, Role
-from workflow.domain.terms import EnvironmentName
+from workflow.domain.terms import EnvironmentName, day_in
 from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications, delivery
 from workflow.services import reminders as reminder_services
 from workflow.times import utc_now
 from workflow.web.desk.access import House, Inside, Me, Reader, SignedIn
-from workflow.web.desk.pages.application import license_file_response
+from workflow.web.desk.pages.application import license_file_response, to_renewal
 from workflow.web.desk.shown.checks import days_left
+from workflow.web.desk.shown.form import ENVIRONMENT_CHOICES
 from workflow.web.desk.shown.states import STANDING_BADGES, Badge
 from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms, zone_words
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.paging import MAX_PAGE_SIZE, PAGE_SIZE, Key, address, cursor_for, time_and_id
 from workflow.web.shared.site import site_of
@@ -35,7 +35,6 @@ from workflow.web.shared.spreadsheets import csv_response
 
 router = APIRouter()
 STANDING_CHOICES = [("", "Any state"), *((key, badge.text) for key, badge in STANDING_BADGES.items())]
-ENVIRONMENT_CHOICES = [("", "All environments"), *((name.value, name.value) for name in EnvironmentName)]
 REMINDER_BADGES: Mapping[str, Badge] = {
     "queued": Badge("On its way", "", "clock"),
     "sent": Badge("Accepted by mail server", "ok", "mail-check"),
@@ -122,7 +121,7 @@ def level_of(days: int, standing: str) -> str:
 def line(listed: ListedLicense) -> Line:
     """A listed license in words."""
     issued = listed.issued
-    today = utc_now().astimezone(ZoneInfo(issued.time_zone)).date()
+    today = day_in(issued.time_zone, utc_now())
     whole = max(1, (issued.last_day - issued.first_day).days + 1)
     return Line(
         license_id=issued.license_id,
@@ -186,9 +185,7 @@ def renew(request: Request, house: Inside, me: Reader, license_id: str, form: Po
         newest = _visible_versions(session, me, license_id)[0]
         draft = applications.start_renewal(session, me.actor, newest, utc_now())
         started = draft.number
-    answer = RedirectResponse(f"/applications/{started}/edit", status_code=303)
-    flash.leave(answer, site_of(request).cookies, "Filled in from the license in force. Check the dates, then continue.")
-    return answer
+    return to_renewal(request, started)
 
 
 @router.post("/licenses/{license_id}/versions/{version}/file")
@@ -216,9 +213,7 @@ def acknowledge(request: Request, house: Inside, me: SignedIn, license_id: str, 
         reminder_services.acknowledge(
             session, me.actor, issued.id, form.integer("days_ahead") or 0, form.text("recipient"), utc_now()
         )
-    answer = RedirectResponse(f"/licenses/{license_id}#reminders", status_code=303)
-    flash.leave(answer, site_of(request).cookies, "Thank you. Noted with your name.")
-    return answer
+    return go_on(request, f"/licenses/{license_id}#reminders", "Thank you. Noted with your name.")
 
 
 def _is_administrator(me: Me) -> bool:
@@ -261,7 +256,7 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
             )
         )
     newest = rows[0]
-    today = utc_now().astimezone(ZoneInfo(newest.time_zone)).date()
+    today = day_in(newest.time_zone, utc_now())
     told = [
         (issued.version, row, REMINDER_BADGES[row.state]) for issued in rows for row in reminders.of_license(session, issued.id)
     ]

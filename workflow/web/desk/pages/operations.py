@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import deliveries, housekeeping, licenses, overview
@@ -18,7 +18,7 @@ from workflow.services import operations, receipts
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Inside, Operator
 from workflow.web.desk.shown.states import Badge
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
 
@@ -123,6 +123,4 @@ def _line(row: JobRow, numbers: Mapping[UUID, str]) -> Line:
 
 
 def _back(request: Request, message: str) -> Response:
-    answer = RedirectResponse("/operations", status_code=303)
-    flash.leave(answer, site_of(request).cookies, message)
-    return answer
+    return go_on(request, "/operations", message)

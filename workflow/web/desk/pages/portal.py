@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.domain.roles import Actor, Role
@@ -12,7 +12,7 @@ from workflow.services import portal
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import House, Inside, Me, Visitor
 from workflow.web.desk.pages.application import license_file_response
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.flash import FlashKind
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
@@ -29,16 +29,13 @@ def show(request: Request, house: Inside, visitor: Visitor, token: str) -> Respo
 @router.post("/d/{token}/code")
 def ask(request: Request, house: Inside, token: str, form: Posted) -> Response:
     """Sends a code to the mailbox that the link was sent to."""
-    answer = RedirectResponse(f"/d/{token}#code", status_code=303)
-    cookies = site_of(request).cookies
+    back = f"/d/{token}#code"
     try:
         with transaction(house.engine) as session:
             portal.ask_for_code(session, token, _browser(request), now=utc_now(), wall=wall_now())
     except TooMany as error:
-        flash.leave(answer, cookies, str(error), FlashKind.WARN)
-        return answer
-    flash.leave(answer, cookies, "A code is on its way to the same mailbox. It can be used for 10 minutes.")
-    return answer
+        return go_on(request, back, str(error), FlashKind.WARN)
+    return go_on(request, back, "A code is on its way to the same mailbox. It can be used for 10 minutes.")
 
 
 @router.post("/d/{token}/file")

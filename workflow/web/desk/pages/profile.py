@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import people
@@ -14,7 +14,7 @@ from workflow.services import accounts, preferences
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import SHORTCUTS_OFF, House, Inside, Me, SignedIn
 from workflow.web.desk.shown.form import COMMON_ZONES
-from workflow.web.shared import flash
+from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
 from workflow.web.shared.headers import ONE_YEAR
 from workflow.web.shared.site import site_of
@@ -37,10 +37,9 @@ def choose(request: Request, house: Inside, me: SignedIn, form: Posted) -> Respo
             preferences.choose_time_zone(session, me.actor, form.text("time_zone"))
     except Invalid as error:
         return _page(request, house, me, problems=error.problems, status=422)
+    answer = go_on(request, "/profile", "Saved.")
     cookies = site_of(request).cookies
-    answer = RedirectResponse("/profile", status_code=303)
     cookies.put(answer, SHORTCUTS_OFF, "on" if form.checked("shortcuts") else "off", max_age=ONE_YEAR)
-    flash.leave(answer, cookies, "Saved.")
     return answer
 
 
@@ -64,9 +63,7 @@ def revoke_token(request: Request, house: Inside, me: SignedIn, token_id: UUID, 
     """Ends one of the person's own tokens."""
     with transaction(house.engine) as session:
         accounts.revoke_token(session, me.actor, token_id, now=utc_now(), wall=wall_now())
-    answer = RedirectResponse("/profile#tokens", status_code=303)
-    flash.leave(answer, site_of(request).cookies, "The token is revoked. Programs that use it are refused from now on.")
-    return answer
+    return go_on(request, "/profile#tokens", "The token is revoked. Programs that use it are refused from now on.")
 
 
 def _page(
