@@ -1,8 +1,7 @@
 """Reminders on their way: each is read again before it goes out, so that nobody is reminded of what is settled."""
 
 from dataclasses import replace
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from sqlmodel import Session
 
@@ -15,6 +14,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import deliveries, licenses, reminders
 from workflow.db.tables import Delivery
+from workflow.domain.terms import day_in
 from workflow.mail import letters as written
 from workflow.services import reminders as services
 from workflow.services.delivery import Addressee, Built
@@ -66,7 +66,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
         letter = written.expiry_reminder(
             to.name,
             about,
-            max(0, (issued.last_day - _today(issued.time_zone)).days),
+            max(0, (issued.last_day - day_in(issued.time_zone, utc_now())).days),
             facts.sender(here.desk),
             renew_url=f"{base}#renew",
             acknowledge_url=f"{base}#reminders",
@@ -84,7 +84,3 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
 
     assert reminder is not None, "the scan writes a reminder's row with its job"
     mailing.send(here, job, stored, build, record)
-
-
-def _today(time_zone: str) -> date:
-    return utc_now().astimezone(ZoneInfo(time_zone)).date()

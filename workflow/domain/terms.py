@@ -122,13 +122,18 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(time_zone)).astimezone(UTC)
 
 
+def day_in(time_zone: str, at: datetime) -> date:
+    """The calendar day that an instant falls on in `time_zone`."""
+    return at.astimezone(ZoneInfo(time_zone)).date()
+
+
 def last_usable_day(valid_until: datetime, time_zone: str) -> date:
     """The last calendar day with a usable instant before the exclusive end."""
-    return (valid_until - timedelta(microseconds=1)).astimezone(ZoneInfo(time_zone)).date()
+    return day_in(time_zone, valid_until - timedelta(microseconds=1))
 
 
 def read_request(raw: Mapping[str, Any], catalogue: Catalogue) -> LicenseRequest:
-    """The request stated in `raw` (shape: docs/api, the TOML examples). Raises TermsRefused naming every bad field."""
+    """The request stated in `raw` (its shape: examples/applications). Raises TermsRefused naming every bad field."""
     form = _Form(raw)
     tenant_id = form.text("tenant_id", "Enter the tenant ID, for example T-20817.", longest=64)
     environment = form.choice("environment", EnvironmentName, "Choose DEV, UAT or PROD.")

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -27,7 +26,7 @@ from workflow.domain.content import (
 )
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, ApplicationWithdrawn, DraftSaved
 from workflow.domain.roles import Actor, Permission, require
-from workflow.domain.terms import LicenseRequest, RequestType, check, longest_days, read_request, refused
+from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
@@ -121,7 +120,7 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
     if problems or environment is None:
         raise refused(problems)
     _check_request_type(session, request, environment)
-    check(request, now.astimezone(ZoneInfo(request.terms.time_zone)).date())
+    check(request, day_in(request.terms.time_zone, now))
     wording = {entry.code: entry.text or entry.name for entry in desk.catalogue.restrictions}
     content = ApplicationContent(
         license_id=environment.license_id,
@@ -186,7 +185,7 @@ def start_renewal(session: Session, actor: Actor, issued: IssuedLicense, now: da
         raise RenewalOpen(f"{open_one.number} renews this license already. Open that one.")
     content = content_of(session, predecessor)
     raw = request_document(content.request)
-    today = now.astimezone(ZoneInfo(issued.time_zone)).date()
+    today = day_in(issued.time_zone, now)
     first_day = max(today, issued.first_day)
     longest = longest_days(content.request.environment, content.terms.kind)
     last_day = min(max(issued.last_day, today) + timedelta(days=RENEWAL_DAYS), first_day + timedelta(days=longest - 1))

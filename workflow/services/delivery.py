@@ -24,7 +24,6 @@ from workflow.services.secrets import hash_of
 
 LICENSE_DELIVERY = "license_delivery"
 PORTAL_TTL = timedelta(hours=72)
-ACCEPTED_STATES = ("accepted",)
 
 
 class NothingToSend(Conflict):

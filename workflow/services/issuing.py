@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -32,7 +31,7 @@ from workflow.domain.events import (
 )
 from workflow.domain.reminders import next_step_at
 from workflow.domain.roles import Actor
-from workflow.domain.terms import last_usable_day
+from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
 from workflow.services.claims import Seal, claims_for
@@ -171,7 +170,7 @@ def record_issued(
         payload_sha256=verified.payload_sha256,
         envelope_sha256=hashlib.sha256(envelope).hexdigest(),
         time_zone=claims.time_zone,
-        first_day=claims.valid_from.astimezone(ZoneInfo(claims.time_zone)).date(),
+        first_day=day_in(claims.time_zone, claims.valid_from),
         last_day=last_day,
         valid_from=claims.valid_from,
         valid_until=claims.valid_until,

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Environment, Recipient, Tenant
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import NotFound
 
 
@@ -22,16 +23,15 @@ def get_tenant(session: Session, tenant_id: str) -> Tenant:
     return found
 
 
-def all_tenants(session: Session) -> Sequence[Tenant]:
-    """Every customer, by company."""
-    return session.exec(select(Tenant).order_by(Tenant.company)).all()
-
-
 def environments_of(session: Session, tenant: UUID) -> Sequence[Environment]:
     """A customer's environments: DEV, UAT, PROD, then by label."""
     found = session.exec(select(Environment).where(Environment.tenant == tenant)).all()
-    order = {"DEV": 0, "UAT": 1, "PROD": 2}
-    return sorted(found, key=lambda each: (order[each.name], each.label))
+    return sorted(found, key=place_of)
+
+
+def place_of(environment: Environment) -> tuple[int, str]:
+    """The sort key of a customer's environments: DEV, UAT, PROD, then by label."""
+    return list(EnvironmentName).index(EnvironmentName(environment.name)), environment.label
 
 
 def find_environment(session: Session, tenant: UUID, name: str, label: str) -> Environment | None:

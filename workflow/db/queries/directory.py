@@ -10,6 +10,7 @@ from sqlalchemy import or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from workflow.db.queries.customers import place_of
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
 from workflow.domain.application import Status
@@ -160,8 +161,7 @@ def platforms_of(session: Session, tenants: Collection[UUID]) -> dict[UUID, list
         here = (issued.standing == "activated", issued.version, issued.last_day, number)
         runs_on[issued.environment] = max(here, runs_on.get(issued.environment, here))
     platforms: dict[UUID, list[Platform]] = {}
-    order = {"DEV": 0, "UAT": 1, "PROD": 2}
-    for each in sorted(environments, key=lambda row: (order[row.name], row.label)):
+    for each in sorted(environments, key=place_of):
         current = runs_on.get(each.id)
         platforms.setdefault(each.tenant, []).append(Platform(each, *current[1:]) if current else Platform(each))
     return platforms

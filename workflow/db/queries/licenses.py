@@ -10,7 +10,6 @@ from sqlalchemy import CursorResult, func, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant
-from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
 
 
@@ -111,30 +110,6 @@ def watched(session: Session, now: datetime, limit: int = 1_000) -> Sequence[Iss
         .order_by(col(IssuedLicense.next_reminder_at))
         .limit(limit)
     ).all()
-
-
-def list_licenses(
-    session: Session, actor: Actor, *, search: str = "", standing: str = "", limit: int = 200
-) -> list[ListedLicense]:
-    """The licenses an actor may see, those that end first on top."""
-    query = (
-        select(IssuedLicense, Application, Tenant, Environment)
-        .join(Application, col(Application.id) == col(IssuedLicense.application))
-        .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
-        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
-        .order_by(col(IssuedLicense.valid_until), col(IssuedLicense.id))
-        .limit(limit)
-    )
-    if not may(actor, Permission.READ_ALL):
-        query = query.where(Application.owner == actor.person_id)
-    if standing:
-        query = query.where(IssuedLicense.standing == standing)
-    if search:
-        query = query.where(
-            col(Application.title).icontains(search, autoescape=True)
-            | col(IssuedLicense.license_id).icontains(search, autoescape=True)
-        )
-    return [ListedLicense(*row) for row in session.exec(query)]
 
 
 def files_for_tenant(session: Session, tenant: UUID) -> list[ListedLicense]:

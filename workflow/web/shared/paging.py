@@ -57,6 +57,15 @@ def time_and_id(cursor: str) -> tuple[datetime, UUID]:
     return at, row
 
 
+def text_and_id(cursor: str) -> tuple[str, UUID]:
+    """The key of a list sorted by a text and an id, written as (str, str). Raises CursorUnusable."""
+    text, row = key_from(cursor, (str, str))
+    try:
+        return str(text), UUID(str(row))
+    except ValueError:
+        raise CursorUnusable from None
+
+
 def row_id(cursor: str) -> UUID:
     """The key of a list sorted by id alone, written as (str,). Raises CursorUnusable."""
     (row,) = key_from(cursor, (str,))

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +22,7 @@ from workflow.web.desk.api.listing import Listing, Source, Wanted
 from workflow.web.desk.api.request_body import Strict
 from workflow.web.desk.api.shapes import BASE
 from workflow.web.desk.api.writing import Answer, Writing
-from workflow.web.shared.paging import CursorUnusable, cursor_for, key_from
+from workflow.web.shared.paging import cursor_for, text_and_id
 
 router = APIRouter(tags=["customers"])
 
@@ -101,7 +100,7 @@ def list_customers(
 
     def read(cursor: str, limit: int) -> list[Tenant]:
         with reading(house.engine) as session:
-            after = _after(cursor) if cursor else None
+            after = text_and_id(cursor) if cursor else None
             return list(directory.search_tenants(session, search=search.strip(), after=after, limit=limit))
 
     head = ("Tenant ID", "Company", "Time zone")
@@ -181,11 +180,3 @@ def _recipient(row: Recipient) -> RecipientDocument:
 
 def _cursor(tenant: Tenant) -> str:
     return cursor_for((tenant.company, str(tenant.id)))
-
-
-def _after(cursor: str) -> tuple[str, UUID]:
-    company, row = key_from(cursor, (str, str))
-    try:
-        return str(company), UUID(str(row))
-    except ValueError:
-        raise CursorUnusable from None

@@ -17,9 +17,9 @@ from workflow.db.tables import JobRow
 from workflow.services import operations
 from workflow.times import utc_now
 from workflow.web.desk.api.caller import Inside, Operator
-from workflow.web.desk.api.listing import Listing, Source, Wanted, id_from
+from workflow.web.desk.api.listing import Listing, Source, Wanted
 from workflow.web.desk.api.writing import Answer, Writing
-from workflow.web.shared.paging import cursor_for
+from workflow.web.shared.paging import cursor_for, row_id
 
 router = APIRouter(tags=["jobs"])
 JobState = Literal["pending", "running", "done", "dead", "cancelled"]
@@ -51,8 +51,9 @@ def list_jobs(
     """Newest first; operators only. `Accept: text/csv` gives all of them as CSV."""
 
     def read(cursor: str, limit: int) -> Sequence[JobRow]:
+        before = row_id(cursor) if cursor else None
         with reading(house.engine) as session:
-            return deliveries.list_jobs(session, state=state or "", before=id_from(cursor), limit=limit + 1)
+            return deliveries.list_jobs(session, state=state or "", before=before, limit=limit + 1)
 
     source = Source("jobs", read, lambda row: cursor_for((str(row.id),)), _document, CSV_HEAD, _cells)
     return source.answer(request, wanted, response)  # type: ignore[return-value]  # CSV goes out as it is

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
-from uuid import UUID
 
 from fastapi import Depends, Header, Query
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workflow.web.shared.paging import MAX_PAGE_SIZE, CursorUnusable, key_from
+from workflow.web.shared.paging import MAX_PAGE_SIZE
 from workflow.web.shared.site import site_of
 from workflow.web.shared.spreadsheets import csv_response
 
@@ -84,16 +83,6 @@ class Source(Generic[Row, Item]):
             if len(rows) <= MAX_PAGE_SIZE:
                 return
             cursor = self.cursor(rows[MAX_PAGE_SIZE - 1])
-
-
-def id_from(cursor: str) -> UUID | None:
-    """The id in the cursor of a list that is sorted by it. Raises CursorUnusable."""
-    if not cursor:
-        return None
-    try:
-        return UUID(str(key_from(cursor, (str,))[0]))
-    except ValueError:
-        raise CursorUnusable from None
 
 
 def _prefers_csv(accept: str) -> bool:

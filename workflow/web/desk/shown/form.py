@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from workflow.domain.catalogue import Catalogue
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import Problem
 from workflow.web.shared.forms import PostedForm
 
@@ -33,6 +34,9 @@ COMMON_ZONES = (
     "America/Los_Angeles",
     "UTC",
 )
+
+ENVIRONMENT_CHOICES = (("", "All environments"), *((name.value, name.value) for name in EnvironmentName))
+"""What lists can be narrowed to."""
 
 
 @dataclass(frozen=True)
