@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +16,7 @@ from workflow.db.queries import applications
 from workflow.domain.application import IllegalMove, Status
 from workflow.domain.roles import system
 from workflow.errors import Conflict, Misconfigured
-from workflow.license_file import LicenseRefused, Signer, TrustChain, TrustRoot, sign_license, verify_license
+from workflow.license_file import LicenseRefused, Signer, TrustChain, TrustError, TrustRoot, sign_license, verify_license
 from workflow.services import issuing
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import Mode, SigningSettings, load
@@ -33,20 +32,45 @@ class KeyMissing(Misconfigured):
     code = "signing.key_missing"
 
 
+class KeyNotAllowed(Misconfigured):
+    """The issuer key that is set may not sign: the trust root has retired it, or never listed it for the environment."""
+
+    code = "signing.key_not_allowed"
+
+
+class TrustMissing(Misconfigured):
+    """The trust root and its pin are not where the settings say."""
+
+    code = "signing.trust_missing"
+
+
 class SigningRoom:
-    """What the signing process holds: the keys, the public trust root, the database, its own policy."""
+    """What the signing process holds: the keys, the database, its own policy, and where the public trust roots are."""
 
     def __init__(self, settings: SigningSettings) -> None:
         self.settings = settings
         self.engine: Engine = create_engine(settings.database_url, pool_size=2, ping=False)
         self.desk: Desk = desk_from(settings)
-        self.trust: TrustRoot = read_trust(settings.trust_dir)
+        self._chain: tuple[list[tuple[str, int]], TrustChain] | None = None
+        self.chain()  # a trust root that cannot be used stops the start
         self.owner = owner_name("signing")
         self._uris = dict(entry.strip().split("=", 1) for entry in settings.issuer_keys.split(",") if entry.strip())
         self._signers: dict[str, Signer] = {}
 
-    def signer(self, environment: str) -> Signer:
-        """The issuer key of an environment, opened once. Raises KeyMissing or KeyRefused."""
+    def chain(self) -> TrustChain:
+        """The trust roots as they are now, verified from the pinned one: a key that was retired signs nothing from that moment
+        on. Raises TrustMissing, TrustError."""
+        directory = self.settings.trust_dir
+        try:
+            stamp = sorted((path.name, path.stat().st_mtime_ns) for path in directory.iterdir())
+            if self._chain is None or self._chain[0] != stamp:
+                self._chain = stamp, TrustChain.read(directory, (directory / "pin.txt").read_text(encoding="ascii"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise TrustMissing(f"The trust root in {directory} cannot be read: {error}. See: licdesk trust show") from error
+        return self._chain[1]
+
+    def signer(self, environment: str, trust: TrustRoot) -> Signer:
+        """The issuer key of an environment, opened once. Raises KeyMissing, KeyRefused, or KeyNotAllowed by `trust`."""
         if environment not in self._signers:
             uri = self._uris.get(environment)
             if uri is None or self.settings.issuer_key_secret is None:
@@ -54,13 +78,13 @@ class SigningRoom:
             secret = self.settings.issuer_key_secret.get_secret_value().encode()
             plain_allowed = environment == "DEV" and self.settings.mode is Mode.DEMO
             self._signers[environment] = open_signer(uri, secret, plain_allowed=plain_allowed)
-        return self._signers[environment]
-
-
-def read_trust(directory: Path) -> TrustRoot:
-    """The newest root of the chain in a directory that starts with the pinned one (`pin.txt`)."""
-    pin = (directory / "pin.txt").read_text(encoding="ascii").strip()
-    return TrustChain.read(directory, pin).current
+        signer = self._signers[environment]
+        if not trust.may_sign(signer.keyid, environment):
+            raise KeyNotAllowed(
+                f"The key {signer.keyid[:16]} may not sign for {environment} under trust root version {trust.version}. "
+                "Name another key in LICDESK_ISSUER_KEYS and restart the signing worker."
+            )
+        return signer
 
 
 @cache
@@ -93,8 +117,10 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
             now = utc_now()
             application = applications.get_application_by_id(session, job.ref)
             claims = issuing.claims_to_sign(session, here.desk, application, now)
-            raw = sign_license(claims, [here.signer(claims.environment.value)])
-            verified = verify_license(raw, here.trust, None, now)
+            chain = here.chain()
+            signer = here.signer(claims.environment.value, chain.current)
+            raw = sign_license(claims, [signer], roots=[root.raw for root in chain.roots[1:]])
+            verified = verify_license(raw, chain.roots[0], None, now)
             issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
             jobs.finish(session, job, wall_now())
     except IntegrityError as error:
@@ -103,7 +129,7 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
             jobs.put_off(session, job, wall_now(), f"the version number was taken meanwhile: {error.orig}")
     except IllegalMove as error:
         _let_go(here, job, error)
-    except (Conflict, Misconfigured, LicenseRefused) as error:
+    except (Conflict, Misconfigured, LicenseRefused, TrustError) as error:
         _give_up(here, job, str(error))
 
 

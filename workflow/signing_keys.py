@@ -10,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -45,12 +45,14 @@ def open_signer(uri: str, secret: bytes, *, plain_allowed: bool = False) -> Sign
 
     `secret` decrypts the key file; `plain_allowed` (DEV only) also takes one that is not encrypted. Raises `KeyRefused`.
     """
-    address = urlsplit(uri)
-    if address.scheme != "file":
-        raise KeyRefused(f"The key {uri!r} cannot be opened: this version reads file: keys only.")
-    if address.netloc not in ("", "localhost") or not address.path:
-        raise KeyRefused(f"The key {uri!r} must be written as file:/path/to/key.pem.")
-    return _signer_from_file(Path(unquote(address.path)), secret, plain_allowed)
+    # A token or a key management service (pkcs11:, awskms:) becomes a case of its own; callers only know `Signer`.
+    match urlsplit(uri):
+        case SplitResult(scheme="file", netloc="" | "localhost", path=str(path)) if path:
+            return _signer_from_file(Path(unquote(path)), secret, plain_allowed)
+        case SplitResult(scheme="file"):
+            raise KeyRefused(f"The key {uri!r} must be written as file:/path/to/key.pem.")
+        case _:
+            raise KeyRefused(f"The key {uri!r} cannot be opened: this version reads file: keys only.")
 
 
 def new_key(path: Path, secret: bytes, label: str) -> TrustedKey:
@@ -63,7 +65,7 @@ def new_key(path: Path, secret: bytes, label: str) -> TrustedKey:
     pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(secret))
     _write_private(path, pem)
     signer = Ed25519Signer(private_key)
-    return TrustedKey(signer.alg, signer.public_key, label)
+    return TrustedKey.of(signer.public_key, label)
 
 
 def new_secret(path: Path) -> bytes:

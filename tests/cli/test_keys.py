@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner, Result
 
-from workflow.cli.keys import KeySet, app, check_key_set, read_root
+from workflow.cli.keys import app, check_key_set
+from workflow.cli.root_files import KeySet, read_root
 from workflow.errors import Misconfigured
 from workflow.license_file import Environment, Purpose, sign_license, verify_license
 from workflow.signing_keys import KeyRefused, new_key, new_secret, open_signer, read_secret
@@ -43,7 +44,7 @@ def test_the_first_start_makes_every_key_and_a_trust_root(keys: KeySet) -> None:
     assert made.exit_code == 0, made.output
     pin = keys.pin_file.read_text().strip()
     assert f"Fingerprint to pin on every platform: {pin}" in made.output
-    root = read_root(keys)
+    root = read_root(keys.trust)
     assert root.version == 1
     assert root.purpose is Purpose.DEMO
     assert [group.threshold for group in root.root.groups] == [2]
@@ -77,7 +78,7 @@ def test_a_second_start_changes_nothing(keys: KeySet) -> None:
 def test_a_production_root_is_no_demo_root_and_says_where_its_keys_belong(keys: KeySet) -> None:
     made = init(keys)
     assert "Move root-key-1.pem, root-key-2.pem, root-key-3.pem to offline media" in made.output
-    assert read_root(keys).purpose is Purpose.PRODUCTION
+    assert read_root(keys.trust).purpose is Purpose.PRODUCTION
 
 
 @pytest.mark.parametrize("lost", ["keys", "secrets", "trust"])
@@ -135,9 +136,9 @@ def test_what_the_made_keys_sign_verifies_under_the_made_root(keys: KeySet) -> N
 
     init(keys)
     signer = open_signer(uri(keys.key_file("issuer-prod")), read_secret(keys.secret_file))
-    verified = verify_license(sign_license(CLAIMS, [signer]), read_root(keys), PLATFORM, NOW)
+    verified = verify_license(sign_license(CLAIMS, [signer]), read_root(keys.trust), PLATFORM, NOW)
     assert verified.keyids == (signer.keyid,)
-    assert read_root(keys).may_sign(signer.keyid, "PROD")
+    assert read_root(keys.trust).may_sign(signer.keyid, "PROD")
 
 
 def test_the_list_shows_each_key_with_its_role(keys: KeySet) -> None:
@@ -270,6 +271,6 @@ def test_neither_key_nor_secret_shows_in_what_a_signer_prints(tmp_path: Path) ->
 
 def test_the_root_says_when_it_was_made(keys: KeySet) -> None:
     init(keys)
-    root = read_root(keys)
+    root = read_root(keys.trust)
     assert abs((root.issued_at - datetime.now(UTC)).total_seconds()) < 60
     assert not root.is_expired(datetime.now(UTC))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from tests.e2e.conftest import House
 from tests.e2e.people import apply_for, approve, eventually, licenses_of, mail, status
-from tests.license_file.test_openssl import script
+from tests.license_file.other_verifiers import script
 from workflow.cli import cast
 from workflow.cli.installation import MAIL_SENDER
 from workflow.db.tables import IssuedLicense

@@ -20,7 +20,7 @@ from workflow.console.identity import Console, Setup
 from workflow.console.store import InstalledLicense, RefusedUpload, Standing
 from workflow.database import reading, transaction
 from workflow.errors import DeskError
-from workflow.license_file import MAX_ENVELOPE, last_usable_day
+from workflow.license_file import MAX_ENVELOPE, last_usable_day_text
 from workflow.settings import ConsoleSettings, load
 from workflow.times import utc_now, wall_now
 
@@ -170,7 +170,7 @@ def show(directory: _Directory = _DEFAULT, as_json: _Json = False) -> None:
     typer.echo(f"State         {situation.state}")
     if claims is not None:
         typer.echo(f"License ID    {claims.license_id}, version {claims.version}")
-        typer.echo(f"Last day      {last_usable_day(claims):%d %b %Y}, {claims.time_zone}")
+        typer.echo(f"Last day      {last_usable_day_text(claims)}")
         typer.echo(f"Modules       {', '.join(each.code for each in claims.modules)}")
         typer.echo(f"Model types   {', '.join(claims.model_types)}")
         for name, limit in claims.limits.items():

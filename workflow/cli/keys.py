@@ -1,30 +1,23 @@
-"""`licdesk keys`: make the first signing keys and their trust root, and show which keys there are."""
+"""`licdesk keys`: make signing keys, show which there are, and take one out of use."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from workflow.cli import root_draft
+from workflow.cli.root_files import Draft, KeySet, make_directory, public_pem, read_root, refusals, say_draft, write_public
 from workflow.license_file import (
     TRUST_ROOT_TYPE,
     Environment,
     Purpose,
-    RootContent,
-    TrustChain,
     TrustedKey,
-    TrustError,
     TrustRoot,
     build_root_payload,
-    keys_by_id,
-    one_group,
     sign_document,
 )
 from workflow.signing_keys import KeyRefused, new_key, new_secret, open_signer, read_secret
@@ -32,58 +25,31 @@ from workflow.times import wall_now
 
 app = typer.Typer(name="keys", help="Signing keys and the trust root.", no_args_is_help=True)
 
-#: A platform warns once its root is older than this; a newer root travels inside any license file.
-ROOT_LIFETIME: Final = timedelta(days=5 * 365)
 ROOT_THRESHOLD: Final = 2
 
 _ROOT_KEYS: Final = ("root-key-1", "root-key-2", "root-key-3")
-_ISSUER_KEYS: Final = {
+_ISSUER_KEYS: Final[dict[str, tuple[str, ...]]] = {
     environment: (f"issuer-{environment.lower()}", f"issuer-{environment.lower()}-spare") for environment in Environment
 }
 _REVOKER_KEYS: Final = ("revoker", "revoker-spare")
 _AUDITOR_KEYS: Final = ("auditor", "auditor-spare")
 
 _Directory = Annotated[Path, typer.Option("--directory", help="Where the private keys are.", file_okay=False)]
+_SecretFile = Annotated[Path, typer.Option("--secret-file", help="The secret that encrypts the keys.", dir_okay=False)]
 _Trust = Annotated[Path, typer.Option("--trust", help="Where the public trust root and its pin are.", file_okay=False)]
-
-
-@dataclass(frozen=True)
-class KeySet:
-    """Where the parts of a key set are: the private keys, the secret that opens them, the public trust root."""
-
-    directory: Path
-    secret_file: Path
-    trust: Path
-
-    def key_file(self, name: str) -> Path:
-        """The file of the key with that label."""
-        return self.directory / f"{name}.pem"
-
-    @property
-    def pin_file(self) -> Path:
-        """The fingerprint of trust root version 1, to be compared out of band."""
-        return self.trust / "pin.txt"
-
-    def parts(self) -> dict[str, bool]:
-        """Which of the three parts are there."""
-        return {
-            f"the secret {self.secret_file}": self.secret_file.exists(),
-            f"keys in {self.directory}": any(self.directory.glob("*.pem")),
-            f"a trust root in {self.trust}": self.pin_file.exists() or any(self.trust.glob("root-*.json")),
-        }
 
 
 @app.command("init")
 def init(
     directory: _Directory,
-    secret_file: Annotated[Path, typer.Option("--secret-file", help="The secret that encrypts the keys.", dir_okay=False)],
+    secret_file: _SecretFile,
     trust: _Trust,
     demo: Annotated[bool, typer.Option("--demo", help="Mark the trust root as one for trying things out.")] = False,
     given_secret: Annotated[bool, typer.Option("--given-secret", help="The secret file was made beforehand.")] = False,
 ) -> None:
     """Make all keys and trust root version 1, only when there are none; check a set that is complete."""
     keys = KeySet(directory, secret_file, trust)
-    with _refusals():
+    with refusals():
         parts = keys.parts()
         present = [part for part, exists in parts.items() if exists]
         if len(present) == len(parts):
@@ -97,7 +63,7 @@ def init(
                 "Restore the missing part from its backup. If nothing was ever signed with these keys, remove the rest "
                 "and start again."
             )
-        pin = make_key_set(keys, Purpose.DEMO if demo else Purpose.PRODUCTION, wall_now().replace(microsecond=0))
+        pin = make_key_set(keys, Purpose.DEMO if demo else Purpose.PRODUCTION, _now())
     typer.echo(f"Made the keys in {directory} and trust root version 1 in {trust}.")
     typer.echo(f"Fingerprint to pin on every platform: {pin}")
     if not demo:
@@ -108,49 +74,80 @@ def init(
 def list_keys(directory: _Directory, trust: _Trust) -> None:
     """Show every key of the trust root: its role, whether it may sign, its id, and whether its file is here."""
     keys = KeySet(directory, Path(), trust)
-    with _refusals():
-        root = read_root(keys)
-        roles = _roles(root)
+    with refusals():
+        root = read_root(keys.trust)
         typer.echo(f"Trust root version {root.version} ({root.purpose}), until {root.expires_at:%Y-%m-%d}")
-        for key in sorted(root.keys.values(), key=lambda each: (roles.get(each.keyid, ""), each.label)):
+        for key in sorted(root.keys.values(), key=lambda each: (_role(root, each), each.label)):
             where = "file here" if keys.key_file(key.label).exists() else "not here"
-            typer.echo(f"{key.label:22} {roles.get(key.keyid, 'no role'):14} {key.use:12} {key.keyid[:16]}  {where}")
+            typer.echo(f"{key.label:22} {_role(root, key):14} {key.use:12} {key.keyid[:16]}  {where}")
         labels = {key.label for key in root.keys.values()}
         for stray in sorted(path for path in directory.glob("*.pem") if path.stem not in labels):
             typer.echo(f"{stray.stem:22} not listed in the trust root")
 
 
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="The label, such as issuer-prod-2027. Names both files.")],
+    directory: _Directory,
+    secret_file: _SecretFile,
+    new_secret_file: Annotated[
+        bool, typer.Option("--new-secret", help="Make the secret too: a key that somebody keeps apart has its own.")
+    ] = False,
+) -> None:
+    """Make one key: NAME.pem, which is private and encrypted, and NAME.pub, which a trust root is made of."""
+    if not name or any(not (each.isalnum() or each in "-_.") for each in name) or name.startswith("."):
+        raise typer.BadParameter("use letters, digits, - _ and .", param_hint="NAME")
+    with refusals():
+        keys = KeySet(directory, secret_file, Path())
+        make_directory(directory, 0o700)
+        made = new_key(keys.key_file(name), _secret(secret_file, make=new_secret_file), name)
+        write_public(keys.public_file(name), public_pem(made))
+    typer.echo(f"Made {keys.key_file(name)} (private) and {keys.public_file(name)} (public).")
+    typer.echo(f"Key id {made.keyid}")
+    typer.echo("Next: licdesk trust prepare --add, which puts the key into a draft of the next trust root.")
+
+
+@app.command("retire")
+def retire(
+    names: Annotated[list[str], typer.Argument(help="Labels, or the start of key ids.")],
+    trust: _Trust,
+    draft: Annotated[Path, typer.Option("--draft", help="The draft of the next trust root; made if missing.", dir_okay=False)],
+) -> None:
+    """Take keys out of use: in the next trust root they verify what they signed and sign nothing new.
+
+    This stops no thief, who can backdate. On suspicion drop the key: licdesk trust prepare --drop.
+    """
+    with refusals():
+        current = read_root(trust)
+        content = Draft.read(draft, current).content if draft.exists() else root_draft.following(current, _now())
+        for name in names:
+            content = root_draft.retired(content, name)
+        say_draft(Draft.write(draft, content), current)
+
+
 def make_key_set(keys: KeySet, purpose: Purpose, now: datetime) -> str:
     """Make every key and trust root version 1; returns the pin. The pin is written last, so a set that was
     interrupted is seen as incomplete. Raises `KeyRefused`."""
-    for directory, mode in ((keys.directory, 0o700), (keys.secret_file.parent, 0o700), (keys.trust, 0o755)):
-        try:
-            directory.mkdir(mode=mode, parents=True, exist_ok=True)
-        except OSError as error:
-            raise KeyRefused(f"The directory {directory} cannot be made: {error.strerror}.") from error
-    secret = read_secret(keys.secret_file) if keys.secret_file.exists() else new_secret(keys.secret_file)
+    make_directory(keys.directory, 0o700)
+    make_directory(keys.trust, 0o755)
+    secret = _secret(keys.secret_file, make=not keys.secret_file.exists())
 
     made: dict[str, TrustedKey] = {}
     for name in (*_ROOT_KEYS, *(name for names in _ISSUER_KEYS.values() for name in names), *_REVOKER_KEYS, *_AUDITOR_KEYS):
         made[name] = new_key(keys.key_file(name), secret, name)
-    content = RootContent(
-        version=1,
-        purpose=purpose,
-        keys=keys_by_id(*made.values()),
-        root=one_group(ROOT_THRESHOLD, *(made[name].keyid for name in _ROOT_KEYS)),
-        issuers={
-            environment: one_group(1, *(made[name].keyid for name in names)) for environment, names in _ISSUER_KEYS.items()
-        },
-        revokers=one_group(1, *(made[name].keyid for name in _REVOKER_KEYS)),
-        auditors=one_group(1, *(made[name].keyid for name in _AUDITOR_KEYS)),
-        issued_at=now,
-        expires_at=now + ROOT_LIFETIME,
-    )
+    roles: dict[str, tuple[str, ...]] = {
+        root_draft.ROOT: _ROOT_KEYS,
+        **_ISSUER_KEYS,
+        root_draft.REVOKERS: _REVOKER_KEYS,
+        root_draft.AUDITORS: _AUDITOR_KEYS,
+    }
+    named = {role: tuple(made[name] for name in names) for role, names in roles.items()}
+    content = root_draft.first(named, ROOT_THRESHOLD, purpose, now)
     payload = build_root_payload(content)
     signers = [open_signer(keys.key_file(name).absolute().as_uri(), secret) for name in _ROOT_KEYS[:ROOT_THRESHOLD]]
     pin = sha256(payload).hexdigest()
-    _write_public(keys.trust / "root-1.json", sign_document(TRUST_ROOT_TYPE, payload, signers))
-    _write_public(keys.pin_file, pin.encode("ascii") + b"\n")
+    write_public(keys.trust / "root-1.json", sign_document(TRUST_ROOT_TYPE, payload, signers))
+    write_public(keys.pin_file, pin.encode("ascii") + b"\n")
     return pin
 
 
@@ -159,7 +156,7 @@ def check_key_set(keys: KeySet) -> TrustRoot:
 
     Root keys may be away, they belong offline. Raises `KeyRefused` or `TrustError`.
     """
-    root = read_root(keys)
+    root = read_root(keys.trust)
     secret = read_secret(keys.secret_file)
     present = {open_signer(path.absolute().as_uri(), secret).keyid for path in sorted(keys.directory.glob("*.pem"))}
     for environment in Environment:
@@ -168,36 +165,17 @@ def check_key_set(keys: KeySet) -> TrustRoot:
     return root
 
 
-def read_root(keys: KeySet) -> TrustRoot:
-    """The current trust root of the set, verified from its pin. Raises `KeyRefused` or `TrustError`."""
-    try:
-        pin = keys.pin_file.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyRefused(f"The pin {keys.pin_file} cannot be read: {error}.") from error
-    return TrustChain.read(keys.trust, pin).current
+def _secret(path: Path, *, make: bool) -> bytes:
+    if not make:
+        return read_secret(path)
+    make_directory(path.parent, 0o700)
+    return new_secret(path)
 
 
-def _roles(root: TrustRoot) -> dict[str, str]:
-    roles = {"root": root.root, "revokers": root.revokers, "auditors": root.auditors}
-    roles |= {f"issuer {environment}": groups for environment, groups in root.issuers.items()}
-    return {keyid: role for role, groups in roles.items() for keyid in groups.keyids}
+def _role(root: TrustRoot, key: TrustedKey) -> str:
+    role = root_draft.role_of(root, key.keyid)
+    return f"issuer {role}" if role in Environment.__members__ else role
 
 
-def _write_public(path: Path, content: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise KeyRefused(f"{path} cannot be written: {error.strerror}.") from error
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except (KeyRefused, TrustError) as refused:
-        typer.echo(f"{refused.code}: {refused}", err=True)
-        raise typer.Exit(1) from None
+def _now() -> datetime:
+    return wall_now().replace(microsecond=0)

@@ -19,7 +19,7 @@ from workflow.license_file import (
     TrustChain,
     TrustError,
     VerifiedLicense,
-    last_usable_day,
+    last_usable_day_text,
     verify_license,
 )
 from workflow.times import utc_now
@@ -96,7 +96,7 @@ def _as_text(verdict: VerifiedLicense | LicenseRefused, good: str) -> str:
         f"{good}: {verdict.state}",
         f"License ID       {claims.license_id}, version {claims.version}",
         f"Customer         {claims.licensee.company} ({claims.licensee.tenant_id}), {claims.environment}",
-        f"Last usable day  {last_usable_day(claims):%d %b %Y}, {claims.time_zone}",
+        f"Last usable day  {last_usable_day_text(claims)}",
         f"Payload SHA-256  {verdict.payload_sha256}",
         f"Signed by        {', '.join(verdict.keyids)}",
     ]

@@ -26,6 +26,7 @@ from .claims import (
     file_name,
     is_license_id,
     last_usable_day,
+    last_usable_day_text,
     new_activation_code,
     new_license_id,
 )
@@ -86,7 +87,7 @@ from .revocations import (
     newest_list,
     verify_revocations,
 )
-from .sign import EcdsaSigner, Ed25519Signer, Signer, sign_document, sign_license
+from .sign import EcdsaSigner, Ed25519Signer, Signer, join_signatures, sign_document, sign_license
 from .strict_json import canonical
 from .trust import TrustChain, TrustRoot, newer_roots
 from .trust_payload import (
@@ -98,6 +99,7 @@ from .trust_payload import (
     RootContent,
     TrustedKey,
     build_root_payload,
+    decode_root_payload,
     keys_by_id,
     one_group,
 )
@@ -203,6 +205,7 @@ __all__ = [
     "decode_claims",
     "decode_receipt",
     "decode_revocations",
+    "decode_root_payload",
     "effective_now",
     "encode_claims",
     "encode_receipt",
@@ -210,9 +213,11 @@ __all__ = [
     "file_name",
     "is_behind",
     "is_license_id",
+    "join_signatures",
     "keyid_of",
     "keys_by_id",
     "last_usable_day",
+    "last_usable_day_text",
     "new_activation_code",
     "new_license_id",
     "newer_roots",

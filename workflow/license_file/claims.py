@@ -206,3 +206,9 @@ def last_usable_day(claims: LicenseClaims) -> date:
         return last_second.astimezone(ZoneInfo(claims.time_zone)).date()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return last_second.astimezone(UTC).date()
+
+
+def last_usable_day_text(claims: LicenseClaims) -> str:
+    """The last usable day as every page, mail and command says it: "6 Dec 2026, Asia/Shanghai"."""
+    day = last_usable_day(claims)
+    return f"{day.day} {day:%b %Y}, {claims.time_zone}"

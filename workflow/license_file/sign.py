@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .claims import LICENSE_TYPE, LicenseClaims
-from .envelope import MAX_PAYLOAD, MAX_PAYLOAD_TO_SIGN, Envelope, Signature, encode, signed_bytes
+from .envelope import MAX_PAYLOAD, MAX_PAYLOAD_TO_SIGN, Envelope, Signature, decode, encode, signed_bytes
 from .errors import TooLarge
 from .keys import algorithm_of, keyid_of, load_public_key
 from .payload import decode_claims, encode_claims
@@ -97,6 +97,18 @@ def sign_document(payload_type: str, payload: bytes, signers: Sequence[Signer]) 
     if len(payload) > MAX_PAYLOAD:
         raise TooLarge(f"The document has {len(payload):,} bytes; at most {MAX_PAYLOAD:,} can be signed.")
     return encode(Envelope(payload_type, payload, _signatures(payload_type, payload, signers)))
+
+
+def join_signatures(raws: Sequence[bytes]) -> bytes:
+    """One document out of several that each carry some of its signatures, as when people sign at different places.
+
+    Raises `ValueError` unless all are the very same document, and `LicenseRefused` for one that cannot be read.
+    """
+    envelopes = [decode(raw) for raw in raws]
+    if len({(each.payload_type, each.payload) for each in envelopes}) != 1:
+        raise ValueError("the signatures belong to different documents")
+    signatures = {each.keyid: each for envelope in envelopes for each in envelope.signatures}
+    return encode(Envelope(envelopes[0].payload_type, envelopes[0].payload, tuple(signatures.values())))
 
 
 def _signatures(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> tuple[Signature, ...]:

@@ -50,6 +50,11 @@ class TrustedKey:
     label: str
     use: KeyUse = KeyUse.SIGN
 
+    @staticmethod
+    def of(public_key: bytes, label: str) -> TrustedKey:
+        """The key with its own algorithm, allowed to sign. Raises `KeyUnusable`."""
+        return TrustedKey(algorithm_of(load_public_key(public_key)), public_key, label)
+
     def __post_init__(self) -> None:
         if algorithm_of(self.verifying_key) != self.alg:
             raise KeyUnusable(say("The key '%(name)s' is not a key for %(kind)s.", name=self.label, kind=self.alg))
