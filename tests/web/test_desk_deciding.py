@@ -5,10 +5,11 @@ from collections.abc import Callable
 from sqlmodel import select
 
 from tests.web.desk import ORIGIN, Browser
-from tests.workers.company import Company
+from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db.tables import RoleGrant, VoteRow
 from workflow.domain.application import Status
+from workflow.domain.events import Job
 from workflow.domain.roles import Role
 from workflow.services import applications
 from workflow.times import wall_now
@@ -67,6 +68,45 @@ def test_sending_back_needs_a_comment_which_the_liaison_then_reads(browser: Open
     liaison.send(f"/applications/{number}/submit")
     approver.open(f"/approvals/{number}")
     assert "revision 2" in approver.words
+    assert "Revised since revision 1" in approver.words, "the detail page promises that approvers see the difference"
+    assert "The order says 500 users." in approver.words
+    assert "800 500 −300 (38%)" in approver.words
+
+
+def test_a_revision_shows_what_is_not_licensed_too(browser: Open, company: Company) -> None:
+    number = company.apply(recipients=[WITH_CERTIFICATE, WITHOUT_CERTIFICATE])
+    liaison, approver = browser("liaison"), browser("approver")
+    approver.open(f"/approvals/{number}")
+    assert "Revised since" not in approver.words
+    liaison.open(f"/applications/{number}/edit")
+    liaison.send(
+        f"/applications/{number}/edit", recipients=[WITH_CERTIFICATE], contract_reference="C-77", note="", action="continue"
+    )
+    liaison.send(f"/applications/{number}/submit")
+    approver.open(f"/approvals/{number}")
+    assert f"2 recipients 1 recipient removed: {WITHOUT_CERTIFICATE}" in approver.words
+    assert "None C-77" in approver.words
+    assert "Order PO-88213. None" in approver.words
+
+
+def test_two_applications_for_one_platform_know_of_each_other(browser: Open, company: Company) -> None:
+    first, second = company.apply(), company.apply(modules=["workflow"])
+    elsewhere = company.apply(environment="UAT")
+    approver, liaison = browser("approver"), browser("liaison")
+    approver.open(f"/approvals/{second}")
+    assert f"{first} is open for the same platform Submitted, by Lin Mei." in approver.words
+    assert f"{second} is open" not in approver.words
+    assert f"{elsewhere} is open" not in approver.words
+    liaison.open("/applications/new")
+    assert f"open: {first}, {second}" in liaison.words
+    liaison.open(f"/applications/{first}/edit")
+    assert f"{second} is open for the same platform" in liaison.words
+    assert f"{first} is open" not in liaison.words
+    company.approve(first)
+    company.run(Job.SIGN)
+    approver.open(f"/approvals/{second}")
+    assert "is open for the same platform" not in approver.words, "a license is compared with, term by term"
+    assert "terms differ from version 1" in approver.words or "1 term differs from version 1" in approver.words
 
 
 def test_a_rejected_application_shows_why_and_offers_a_copy(browser: Open, company: Company) -> None:

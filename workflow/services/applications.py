@@ -216,6 +216,11 @@ def content_of(session: Session, application: Application) -> ApplicationContent
     """What the current revision says. The application must have been submitted once."""
     revision = applications.current_revision(session, application)
     assert revision is not None, "an application without a revision has no content"
+    return content_of_revision(revision)
+
+
+def content_of_revision(revision: Revision) -> ApplicationContent:
+    """What one revision says."""
     return content_from(json.loads(revision.content))
 
 

@@ -1,6 +1,6 @@
 """Applications with their revisions, requirements and votes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,8 @@ from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
+
+MOST_IN_HAND = 20
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,15 @@ def decided_by(session: Session, person: UUID, limit: int = 50) -> list[ListedAp
         .limit(limit)
     )
     return _listed(session, query)
+
+
+def in_hand(session: Session, environments: Collection[UUID]) -> list[ListedApplication]:
+    """What was submitted for these environments and has led to no license yet, longest waiting first."""
+    statuses = [Status.SUBMITTED.value, Status.CHANGES_REQUESTED.value, Status.APPROVED.value]
+    return _listed(
+        session,
+        _queue(MOST_IN_HAND).where(col(Application.environment).in_(environments), col(Application.status).in_(statuses)),
+    )
 
 
 def open_renewal_of(session: Session, application: UUID) -> Application | None:

@@ -1,7 +1,7 @@
 """Customers and licenses as people look for them: searched, filtered, page by page, or by the end that comes."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy import or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from workflow.db.queries import applications
 from workflow.db.queries.customers import place_of
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
@@ -142,10 +143,12 @@ class Platform:
     version: int | None = None
     last_day: date | None = None
     number: str = ""
+    in_hand: tuple[str, ...] = ()
+    """the numbers of applications that were submitted and have led to no license yet"""
 
 
 def platforms_of(session: Session, tenants: Collection[UUID]) -> dict[UUID, list[Platform]]:
-    """The platforms of these customers, by customer: DEV, UAT, PROD, then by label. Two queries, however many there are."""
+    """The platforms of these customers, by customer: DEV, UAT, PROD, then by label. Three queries, however many there are."""
     environments = session.exec(select(Environment).where(col(Environment.tenant).in_(tenants))).all()
     runs_on: dict[UUID, tuple[bool, int, date, str]] = {}
     found = session.exec(
@@ -160,8 +163,12 @@ def platforms_of(session: Session, tenants: Collection[UUID]) -> dict[UUID, list
     for issued, number in found:
         here = (issued.standing == "activated", issued.version, issued.last_day, number)
         runs_on[issued.environment] = max(here, runs_on.get(issued.environment, here))
+    waiting: dict[UUID | None, list[str]] = {}
+    for listed in applications.in_hand(session, [each.id for each in environments]):
+        waiting.setdefault(listed.application.environment, []).append(listed.application.number)
     platforms: dict[UUID, list[Platform]] = {}
     for each in sorted(environments, key=place_of):
         current = runs_on.get(each.id)
-        platforms.setdefault(each.tenant, []).append(Platform(each, *current[1:]) if current else Platform(each))
+        found_here = Platform(each, *current[1:]) if current else Platform(each)
+        platforms.setdefault(each.tenant, []).append(replace(found_here, in_hand=tuple(waiting.get(each.id, ()))))
     return platforms

@@ -26,7 +26,7 @@ from workflow.templating import day
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import House, Inside, Liaison
 from workflow.web.desk.shown.activity import Entry, entry
-from workflow.web.desk.shown.checks import Check, InForce, checks_of, failed, period_words, still_open
+from workflow.web.desk.shown.checks import Beside, Check, InForce, checks_of, failed, period_words, still_open
 from workflow.web.desk.shown.form import (
     COMMON_ZONES,
     EnvironmentChoice,
@@ -34,6 +34,7 @@ from workflow.web.desk.shown.form import (
     raw_from,
     summary_links,
 )
+from workflow.web.desk.shown.states import status_badge
 from workflow.web.desk.shown.terms import shown_difference, shown_terms
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
@@ -52,11 +53,18 @@ class Setting:
     recipients: Sequence[Recipient]
     in_force: Mapping[str, InForce]
     """by License ID, which is the value of an environment's choice"""
+    in_hand: Mapping[str, Sequence[Beside]]
+    """by License ID, too"""
 
     def current(self, values: FormValues) -> InForce | None:
         """The license that the chosen environment runs on."""
         chosen = next((each for each in self.environments if values.chose(each)), None)
         return self.in_force.get(chosen.value) if chosen else None
+
+    def beside(self, values: FormValues, number: str) -> Sequence[Beside]:
+        """The other applications for the chosen environment that have led to no license yet."""
+        chosen = next((each for each in self.environments if values.chose(each)), None)
+        return [each for each in self.in_hand.get(chosen.value, ()) if each.number != number] if chosen else []
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def check(request: Request, house: Inside, me: Liaison, form: Posted) -> Respons
     with reading(house.engine) as session:
         setting = _setting(session, form.text("tenant_id"))
         raw = raw_from(form, setting.tenant.tenant_id, setting.environments)
-        found = _assess(session, house, setting, raw, pressed=False)
+        found = _assess(session, house, setting, raw, pressed=False, number=form.text("number"))
     return site_of(request).pages.page(request, "pages/desk/applications/assessment.html", assessment=found, route=resolve())
 
 
@@ -170,10 +178,11 @@ def review(request: Request, house: Inside, me: Liaison, number: str) -> Respons
         except TermsRefused:
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
         setting = _setting(session, content.request.tenant_id)
-        current = setting.current(FormValues.of(request_document(content.request)))
+        values = FormValues.of(request_document(content.request))
+        current, beside = setting.current(values), setting.beside(values, number)
         difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
         chosen = [each for each in setting.recipients if each.address in content.request.recipients]
-        checks = checks_of(content.terms, chosen, current, difference, wall_now())
+        checks = checks_of(content.terms, chosen, current, difference, beside, wall_now())
     return site_of(request).pages.page(
         request,
         "pages/desk/applications/review.html",
@@ -254,7 +263,7 @@ def _form(
         zones=COMMON_ZONES,
         errors=errors,
         summary=summary_links(errors.problems, catalogue, setting.environments, [each.address for each in setting.recipients]),
-        assessment=_assess(session, house, setting, values.raw(), pressed=bool(problems)),
+        assessment=_assess(session, house, setting, values.raw(), pressed=bool(problems), number=number or ""),
         route=resolve(),
         application=application,
         sent_back=_sent_back(session, application),
@@ -267,7 +276,14 @@ def _setting(session: Session, tenant_id: str) -> Setting:
     tenant = customers.get_tenant(session, tenant_id)
     in_force: dict[str, InForce] = {}
     environments: list[EnvironmentChoice] = []
-    for each in customers.environments_of(session, tenant.id):
+    platforms = customers.environments_of(session, tenant.id)
+    in_hand: dict[str, list[Beside]] = {each.license_id: [] for each in platforms}
+    place = {each.id: each.license_id for each in platforms}
+    for listed in application_queries.in_hand(session, place):
+        row = listed.application
+        assert row.environment is not None, "a submitted application has an environment"
+        in_hand[place[row.environment]].append(Beside(row.number, listed.owner, status_badge(row.status).text))
+    for each in platforms:
         issued = licenses.in_force(session, each.id)
         words = "No license yet"
         if issued is not None:
@@ -276,7 +292,7 @@ def _setting(session: Session, tenant_id: str) -> Setting:
             in_force[each.license_id] = InForce(issued.license_id, issued.version, content.terms, application.number)
             words = f"Version {issued.version}, last usable day {day(issued.last_day)}"
         environments.append(EnvironmentChoice(each.license_id, each.name, each.label, words))
-    return Setting(tenant, environments, customers.recipients_of_tenant(session, tenant.id), in_force)
+    return Setting(tenant, environments, customers.recipients_of_tenant(session, tenant.id), in_force, in_hand)
 
 
 def _first_values(session: Session, setting: Setting, environment: str, kind: str) -> FormValues:
@@ -310,7 +326,9 @@ def _first_values(session: Session, setting: Setting, environment: str, kind: st
     )
 
 
-def _assess(session: Session, house: House, setting: Setting, raw: Mapping[str, Any], *, pressed: bool) -> Assessment:
+def _assess(
+    session: Session, house: House, setting: Setting, raw: Mapping[str, Any], *, pressed: bool, number: str = ""
+) -> Assessment:
     """The checks of these answers. Before anybody pressed Continue, missing answers are no failures."""
     try:
         asked = read_request(raw, house.desk.catalogue)
@@ -318,11 +336,12 @@ def _assess(session: Session, house: House, setting: Setting, raw: Mapping[str, 
     except TermsRefused as refusal:
         word = failed if pressed else still_open
         return Assessment((word(len(refusal.problems)),), None, refusal.problems, None)
-    current = setting.current(FormValues.of(raw))
+    values = FormValues.of(raw)
+    current = setting.current(values)
     difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
     chosen = [each for each in setting.recipients if each.address in asked.recipients]
     return Assessment(
-        checks_of(content.terms, chosen, current, difference, wall_now()),
+        checks_of(content.terms, chosen, current, difference, setting.beside(values, number), wall_now()),
         period_words(content.terms, current, house.desk.reminder_hour),
         (),
         content,

@@ -12,18 +12,21 @@ from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
-from workflow.db.queries import customers, licenses, people
+from workflow.db.queries import customers, events, licenses, people
 from workflow.db.queries.applications import ListedApplication
 from workflow.db.tables import Application, Recipient
 from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, Decision
+from workflow.domain.content import ApplicationContent
+from workflow.domain.events import ChangesRequested
 from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.services import applications, decisions
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
-from workflow.web.desk.shown.checks import Check, CheckKind, InForce, checks_of
+from workflow.web.desk.shown.activity import Entry, entry
+from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, checks_of
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
-from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms
+from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_revision, shown_terms
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
 from workflow.web.shared.site import site_of
@@ -61,6 +64,15 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Revised:
+    """What a later revision answers differently from the one before, and who had asked for it."""
+
+    since: int
+    asked_for: Entry | None
+    difference: ShownDifference
+
+
+@dataclass(frozen=True)
 class Panel:
     """One application as its approver sees it."""
 
@@ -71,6 +83,7 @@ class Panel:
     terms: ShownTerms
     current: InForce | None
     difference: ShownDifference | None
+    revised: Revised | None
     checks: tuple[Check, ...]
     needs: Sequence[Need]
     recipients: Sequence[Recipient]
@@ -181,7 +194,12 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     ]
     own = me.person_id in application_queries.contributors(session, application.id)
     counted = decisions.decision_on(session, application, revision, decisions.requirements_of(session, application))
-    checks = checks_of(content.terms, recipients, current, difference, wall_now())
+    beside = [
+        Beside(each.application.number, each.owner, status_badge(each.application.status).text)
+        for each in application_queries.in_hand(session, [application.environment])
+        if each.application.id != application.id
+    ]
+    checks = checks_of(content.terms, recipients, current, difference, beside, wall_now())
     if not own:
         checks = (*checks, Check(CheckKind.PASS, "You did not submit or edit this application"))
     return Panel(
@@ -192,12 +210,27 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         terms=shown_terms(content, house.desk.catalogue),
         current=current,
         difference=difference,
+        revised=_revised(session, house, application, content),
         checks=checks,
         needs=_needs(session, counted),
         recipients=recipients,
         own=own,
         voted=application_queries.has_voted(session, application, me.person_id),
         open=Status(application.status) is Status.SUBMITTED,
+    )
+
+
+def _revised(session: Session, house: House, application: Application, content: ApplicationContent) -> Revised | None:
+    earlier = [each for each in application_queries.revisions_of(session, application.id) if each.number < application.revision]
+    if not earlier:
+        return None
+    before = applications.content_of_revision(earlier[-1])
+    stream = events.of_stream(session, str(application.id))
+    asked_for = [each for each in stream if each.type == ChangesRequested.type and each.at >= earlier[-1].created_at]
+    return Revised(
+        earlier[-1].number,
+        entry(asked_for[-1]) if asked_for else None,
+        ShownDifference(shown_revision(before, content, house.desk.catalogue), ()),
     )
 
 

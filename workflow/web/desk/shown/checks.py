@@ -47,15 +47,25 @@ class InForce:
     number: str = ""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Another application for the same platform that has led to no license yet."""
+
+    number: str
+    owner: str
+    state: str
+
+
 def checks_of(
     terms: LicenseTerms,
     recipients: Sequence[Reachable],
     current: InForce | None,
     difference: ShownDifference | None,
+    beside: Sequence[Beside],
     now: datetime,
 ) -> tuple[Check, ...]:
     """The checks of an application whose answers are complete."""
-    return (*_continuity(terms, current), *_losses(difference), *_reach(recipients, now))
+    return (*_continuity(terms, current), *_rivals(beside), *_losses(difference), *_reach(recipients, now))
 
 
 def failed(count: int) -> Check:
@@ -96,6 +106,16 @@ def _continuity(terms: LicenseTerms, current: InForce | None) -> Iterable[Check]
         )
     else:
         yield Check(CheckKind.PASS, f"Replaces version {current.version} without a gap")
+
+
+def _rivals(beside: Sequence[Beside]) -> Iterable[Check]:
+    """Two people, or one in a hurry, applied for the same platform: each license would replace the one before."""
+    for each in beside:
+        yield Check(
+            CheckKind.NOTE,
+            f"{each.number} is open for the same platform",
+            f"{each.state}, by {each.owner}. Of two licenses, the one signed last replaces the other.",
+        )
 
 
 def _losses(difference: ShownDifference | None) -> Iterable[Check]:

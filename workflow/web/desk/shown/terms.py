@@ -1,7 +1,7 @@
 """License terms in the words of the interface: rows of what is asked for, and what changes against the one in force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 
@@ -156,6 +156,26 @@ def shown_difference(old: LicenseTerms, new: LicenseTerms, catalogue: Catalogue)
     untouched = {each.term for each in found}
     same = tuple((TERM_LABELS[term], text) for term, text in _texts(new, catalogue).items() if term not in untouched)
     return ShownDifference(shown, same)
+
+
+def shown_revision(old: ApplicationContent, new: ApplicationContent, catalogue: Catalogue) -> tuple[ShownChange, ...]:
+    """What a new revision answers differently from an earlier one: terms, recipients, reference and note."""
+    asked = (old.request, new.request)
+    terms = shown_difference(old.terms, new.terms, catalogue).changed
+    found = [replace(each, loses=False) for each in terms]  # against an earlier wish, nothing is taken from anybody
+    had, has = (frozenset(each.recipients) for each in asked)
+    if had != has:
+        before, after = (_counted(len(each), "recipient") for each in (had, has))
+        added, removed = tuple(sorted(has - had)), tuple(sorted(had - has))
+        found.append(ShownChange("recipients", "Recipients", before, after, added=added, removed=removed))
+    for label, before, after in (
+        ("Environment", *(f"{each.environment} {each.label}".rstrip() for each in asked)),
+        ("Contract or order number", *(each.contract_reference for each in asked)),
+        ("Note", *(each.note for each in asked)),
+    ):
+        if before != after:
+            found.append(ShownChange(label.lower(), label, before or "None", after or "None"))
+    return tuple(found)
 
 
 def _shown_change(change: TermChange, old: LicenseTerms, new: LicenseTerms, catalogue: Catalogue) -> ShownChange:
