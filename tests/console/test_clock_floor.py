@@ -7,10 +7,10 @@ import pytest
 from tests.console import vendor
 from tests.console.acting import activated, taken_in
 from workflow.console import clock, current
-from workflow.console.gate import State
 from workflow.console.identity import Console
 from workflow.console.store import ClockFloor, RefusedUpload
 from workflow.database import reading, transaction
+from workflow.license_gate import State
 from workflow.times import utc_now
 
 DAY = timedelta(days=1)

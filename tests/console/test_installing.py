@@ -10,13 +10,13 @@ from sqlmodel import select
 from tests.console import vendor
 from tests.console.acting import activate, activated, look, staged
 from workflow.console import install, publishing, receipts
-from workflow.console.gate import State
 from workflow.console.identity import Console
 from workflow.console.rounds import Rounds
 from workflow.console.store import InstalledLicense, OutgoingReceipt, Standing
 from workflow.database import reading, transaction
 from workflow.errors import Conflict
 from workflow.license_file import Count, Limit, Over, verify_receipt
+from workflow.license_gate import State
 from workflow.times import utc_now, wall_now
 
 DAY = timedelta(days=1)

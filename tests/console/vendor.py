@@ -15,6 +15,7 @@ from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup, initialize
 from workflow.database import transaction
 from workflow.license_file import (
+    REVOCATIONS_TYPE,
     TRUST_ROOT_TYPE,
     Activation,
     Bindings,
@@ -31,9 +32,13 @@ from workflow.license_file import (
     OnExpiry,
     Over,
     Purpose,
+    RevocationContent,
+    RevokedLicense,
     RootContent,
     TrustedKey,
+    VersionFloor,
     build_root_payload,
+    encode_revocations,
     keys_by_id,
     one_group,
     sign_document,
@@ -65,10 +70,12 @@ def issuers(environment: str) -> tuple[str, str]:
     return f"issuer-{environment.lower()}", f"issuer-{environment.lower()}-spare"
 
 
-def root_payload(version: int = 1, purpose: Purpose = Purpose.DEMO, without: Sequence[str] = ()) -> bytes:
-    """A trust root; `without` names issuer keys that it drops."""
+def root_payload(
+    version: int = 1, purpose: Purpose = Purpose.DEMO, without: Sequence[str] = (), revoker: str = "revoker"
+) -> bytes:
+    """A trust root; `without` names issuer keys that it drops, `revoker` the one key that signs revocation lists."""
     names = [name for environment in ENVIRONMENTS for name in issuers(environment) if name not in without]
-    listed = [*ROOT_KEYS, *names, "revoker", "auditor"]
+    listed = [*ROOT_KEYS, *names, revoker, "auditor"]
     content = RootContent(
         version=version,
         purpose=purpose,
@@ -78,7 +85,7 @@ def root_payload(version: int = 1, purpose: Purpose = Purpose.DEMO, without: Seq
             environment: one_group(1, *(signer(name).keyid for name in issuers(environment) if name in names))
             for environment in ENVIRONMENTS
         },
-        revokers=one_group(1, signer("revoker").keyid),
+        revokers=one_group(1, signer(revoker).keyid),
         auditors=one_group(1, signer("auditor").keyid),
         issued_at=datetime(2026, 1, 1, tzinfo=UTC),
         expires_at=datetime(2036, 1, 1, tzinfo=UTC),
@@ -132,9 +139,29 @@ def claims(
     return replace(made, **other)
 
 
-def lic(version: int = 1, *, key: str = "issuer-prod", roots: tuple[bytes, ...] = (), **changes: Any) -> bytes:
+def lic(
+    version: int = 1,
+    *,
+    key: str = "issuer-prod",
+    roots: tuple[bytes, ...] = (),
+    revocations: bytes | None = None,
+    **changes: Any,
+) -> bytes:
     """The `.lic` file of such a license."""
-    return sign_license(claims(version, **changes), [signer(key)], roots=roots)
+    return sign_license(claims(version, **changes), [signer(key)], roots=roots, revocations=revocations)
+
+
+def lrl(sequence: int, *versions: int, key: str = "revoker", below: int | None = None) -> bytes:
+    """A revocation list that calls these versions of the license back, and all `below` a version."""
+    now = whole(utc_now())
+    content = RevocationContent(
+        sequence=sequence,
+        issued_at=now - timedelta(hours=1),
+        next_update=now + timedelta(days=60),
+        licenses=tuple(RevokedLicense(LICENSE_ID, version, "issued by mistake", now) for version in versions),
+        floors=() if below is None else (VersionFloor(LICENSE_ID, below),),
+    )
+    return sign_document(REVOCATIONS_TYPE, encode_revocations(content), [signer(key)])
 
 
 def fewer(version: int = 2, **changes: Any) -> bytes:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.conftest import find_chromium
 from tests.console import vendor
-from workflow.console.gate import LicenseGate
+from workflow.license_gate import LicenseGate
 from workflow.license_file import verify_receipt
 
 pytestmark = pytest.mark.browser

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from workflow.console import clock, store
+from workflow.console import clock, revocations, store
 from workflow.console.clock import ClockReading
-from workflow.console.gate import State, state_at, verify_installed
 from workflow.console.identity import Console
 from workflow.console.store import InstalledLicense, Standing
-from workflow.license_file import LicenseClaims, LicenseRefused, Revoked, TrustRoot
+from workflow.license_file import LicenseClaims, LicenseRefused, RevocationList, Revoked, TrustRoot
+from workflow.license_gate import State, rights_in, state_at, verify_installed
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Situation:
-    """One consistent look at the console: the license in force, the next one, the clock and the generation."""
+    """One consistent look at the console: the license in force, the next one, the clock, the generation, and whom it
+    believes."""
 
     state: State
     current: Held | None
@@ -39,6 +40,7 @@ class Situation:
     clock: ClockReading
     generation: int
     trust: TrustRoot
+    revocations: RevocationList | None = None
 
     @property
     def now(self) -> datetime:
@@ -58,21 +60,31 @@ def look(session: Session, console: Console, now: datetime) -> Situation:
     """
     trust = console.trust(session)
     reading = clock.read(session, trust, console.identity.environment, now)
-    current = _held(session, console, trust, Standing.CURRENT, reading.now)
-    following = _held(session, console, trust, Standing.SCHEDULED, reading.now)
+    listed = revocations.held(session, trust, reading.now)
+    current = _held(session, console, trust, listed, Standing.CURRENT, reading.now)
+    following = _held(session, console, trust, listed, Standing.SCHEDULED, reading.now)
     if following and following.claims and following.claims.valid_from <= reading.now:
         current, following = following, None
     waiting = State.SCHEDULED if following else State.NONE
     state = current.state(reading.now) if current else waiting
-    return Situation(state, current, following, reading, store.generation(session), trust)
+    return Situation(state, current, following, reading, store.generation(session), trust, listed)
 
 
 def summary(situation: Situation) -> dict[str, Any]:
     """What programs are told over HTTP; the envelope itself (it holds the activation code) is not part of it."""
     claims = situation.claims
+    rights = rights_in(situation.state, claims.on_expiry if claims else None)
+    licensed = [each.code for each in claims.modules if each.until is None or situation.now < each.until] if claims else []
+    models = list(claims.model_types) if claims else []
     facts: dict[str, Any] = {
         "state": situation.state.value,
         "generation": situation.generation,
+        "allowed": {
+            "modules": licensed if rights.use else [],
+            "reading": licensed if rights.read else [],
+            "model_types": models if rights.use else [],
+            "new": rights.add,
+        },
         "license_id": None,
         "version": None,
         "valid_from": None,
@@ -111,13 +123,19 @@ def row_with(session: Session, standing: Standing) -> InstalledLicense | None:
     return session.exec(select(InstalledLicense).where(col(InstalledLicense.standing) == standing)).one_or_none()
 
 
-def _held(session: Session, console: Console, trust: TrustRoot, standing: Standing, now: datetime) -> Held | None:
+def _held(
+    session: Session,
+    console: Console,
+    trust: TrustRoot,
+    listed: RevocationList | None,
+    standing: Standing,
+    now: datetime,
+) -> Held | None:
     row = row_with(session, standing)
     if row is None:
         return None
-    identity = console.identity
     try:
-        verified = verify_installed(row.raw, trust, identity.tenant_id, identity.environment, identity.installation_id, now)
+        verified = verify_installed(row.raw, trust, console.identity.platform, listed, now)
     except LicenseRefused as refused:
         return Held(row, None, refused)
     return Held(row, verified.claims, None)

@@ -29,6 +29,7 @@ from workflow.console import store
 from workflow.database import transaction
 from workflow.errors import Conflict, Invalid, Misconfigured
 from workflow.license_file import Ed25519Signer, Environment, Purpose, TrustChain, TrustError, TrustRoot
+from workflow.license_gate import Platform
 from workflow.settings import ConsoleSettings, Mode
 
 IDENTITY_FILE = "identity.json"
@@ -77,6 +78,11 @@ class Identity:
     environment: str
     label: str | None
     pin: str
+
+    @property
+    def platform(self) -> Platform:
+        """What a license must be meant for to count here."""
+        return Platform(self.pin, self.tenant_id, self.environment, self.installation_id)
 
 
 @dataclass(frozen=True)

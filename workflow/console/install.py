@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from workflow.console import changes, current, receipts, store, uploads
+from workflow.console import changes, current, receipts, revocations, store, uploads
 from workflow.console.changes import Change, Loss
 from workflow.console.current import Situation
 from workflow.console.identity import Console
@@ -153,7 +153,7 @@ def _install(
     now: datetime,
     wall: datetime,
 ) -> InstalledLicense:
-    _keep_roots(session, verified, now)
+    _keep_what_came_inside(session, verified, now)
     situation = current.look(session, console, now)  # under the roots that count from here on
     now, claims = situation.now, verified.claims
     starts_later = verified.state is State.SCHEDULED
@@ -187,10 +187,12 @@ def _install(
     return row
 
 
-def _keep_roots(session: Session, verified: VerifiedLicense, now: datetime) -> None:
+def _keep_what_came_inside(session: Session, verified: VerifiedLicense, now: datetime) -> None:
     for root in verified.new_roots:
         session.add(StoredRoot(version=root.version, raw=root.raw, payload_sha256=root.payload_sha256, created_at=now))
     session.flush()  # the chain is read again right away
+    if verified.revocations is not None:
+        revocations.keep(session, verified.revocations, verified.trust, now)
 
 
 def _replace(session: Session, standing: Standing, now: datetime) -> None:

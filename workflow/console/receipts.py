@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 from sqlmodel import Session, col, select
 
+from workflow.console import revocations
 from workflow.console.clock import ClockReading
 from workflow.console.identity import Console
 from workflow.console.store import InstalledLicense, OutgoingReceipt, SendState, installation_of
@@ -69,6 +70,7 @@ def write(
     """
     if row.id is None:
         raise ValueError("a license is stored before its receipt is written")
+    listed = revocations.held(session, trust, clock.now)
     claims = ReceiptClaims(
         receipt_id=str(uuid4()),
         license_id=row.license_id,
@@ -82,7 +84,7 @@ def write(
         at=clock.now.replace(microsecond=0),
         platform_version=PLATFORM_VERSION,
         trust_root_version=trust.version,
-        revocation_sequence=0,
+        revocation_sequence=listed.sequence if listed else 0,
         clock=ClockHealth.BEHIND if clock.is_suspect else ClockHealth.OK,
         previous=_last_digest(session),
     )

@@ -35,7 +35,9 @@ class Rounds:
                 install.take_over(session, self.console, now, wall)
                 accounts.forget_old(session, wall)
             self._written = wall
-        publishing.publish(self.console)
+            publishing.mend(self.console)
+        else:
+            publishing.publish(self.console)
 
     def send_receipts(self, client: httpx.Client) -> int:
         """One round over the network: posts what is due, if there is a desk to post to."""

@@ -78,6 +78,19 @@ class StoredRoot(ConsoleTable, table=True):
     created_at: datetime = _moment()
 
 
+class StoredRevocations(ConsoleTable, table=True):
+    """The revocation list that counts, re-verified each time it is loaded; one row."""
+
+    __tablename__ = "revocations"
+    __table_args__ = (CheckConstraint("row = 1", name="only_one_list"),)
+
+    row: int = Field(default=1, primary_key=True)
+    raw: bytes = _bytes()
+    sequence: int
+    payload_sha256: str
+    created_at: datetime = _moment()
+
+
 class StagedUpload(ConsoleTable, table=True):
     """A file that passed every check and waits for its uploader's decision: half an hour, once."""
 

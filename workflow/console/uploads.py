@@ -100,6 +100,7 @@ def verify_new(session: Session, console: Console, situation: Situation, raw: by
         environment=console.identity.environment,
         installation_id=console.identity.installation_id,
         history=history(session),
+        revocations=situation.revocations,
         clock_suspect=reading.is_suspect,
     )
     return verify_license(raw, situation.trust, expected, reading.now)

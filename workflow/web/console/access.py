@@ -18,6 +18,7 @@ from workflow.database import reading, transaction
 from workflow.errors import Forbidden, Unauthenticated
 from workflow.settings import ConsoleSettings
 from workflow.times import utc_now, wall_now
+from workflow.web.console.live import Watcher
 from workflow.web.shared.site import site_of
 
 log = logging.getLogger("licdesk.console.access")
@@ -75,6 +76,7 @@ class House:
     zone: str
     desk_url: str | None
     api_token_sha256: str
+    watcher: Watcher
 
 
 def house_of(request: Request) -> House:

@@ -17,6 +17,7 @@ from workflow.license_file import last_usable_day
 from workflow.settings import ConsoleSettings, load
 from workflow.web.console import shown
 from workflow.web.console.access import House, LocalAccounts, page_context
+from workflow.web.console.live import Watcher
 from workflow.web.console.pages import ROUTERS
 from workflow.web.console.upload_form import DRAINED
 from workflow.web.shared.cookies import Cookies
@@ -66,6 +67,7 @@ def _house(console: Console, settings: ConsoleSettings) -> House:
         zone=row.time_zone,
         desk_url=settings.desk_url or row.desk_url,
         api_token_sha256=digest((console.directory / API_TOKEN_FILE).read_bytes().strip()),
+        watcher=Watcher(console),
     )
 
 

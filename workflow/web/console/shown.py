@@ -7,8 +7,8 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workflow.console.current import Held, Situation
-from workflow.console.gate import EXPIRING
 from workflow.license_file import LicenseClaims, Result, last_usable_day
+from workflow.license_gate import EXPIRING
 from workflow.templating import day
 
 LAST_WEEK = 7

@@ -16,6 +16,7 @@ TABLES = (
     "installed_license",
     "outgoing_receipt",
     "refused_upload",
+    "revocations",
     "sign_in_failure",
     "staged_upload",
     "trust_root",
@@ -159,6 +160,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_staged_upload_created_at", "staged_upload", ["created_at"], unique=False)
 
+    op.create_table(
+        "revocations",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("payload_sha256", sa.String(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint("row = 1", name="only_one_list"),
+        sa.PrimaryKeyConstraint("row"),
+    )
     op.create_table(
         "trust_root",
         sa.Column("version", sa.Integer(), nullable=False),

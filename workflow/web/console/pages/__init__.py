@@ -1,5 +1,5 @@
-"""The pages of the console and the one address for programs."""
+"""The pages of the console and the addresses for programs."""
 
 from workflow.web.console.pages import api, history, license_page, sign_in, uploads
 
-ROUTERS = (sign_in.router, license_page.router, uploads.router, history.router, api.router)
+ROUTERS = (sign_in.router, license_page.router, uploads.router, history.router, api.router, api.for_programs)

@@ -1,23 +1,44 @@
 """What programs ask: the license in force (with the console's token), and whether this process is alive."""
 
-from fastapi import APIRouter, Depends
-from starlette.responses import JSONResponse, Response
+from typing import Any
 
-from workflow.console import current
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from workflow.console import publishing
 from workflow.console.store import generation
 from workflow.database import reading
-from workflow.times import utc_now
 from workflow.web.console.access import Inside, require_token
+from workflow.web.console.live import tag_of, told_now
+
+LICENSE = "/console/api/license"
 
 router = APIRouter()
+for_programs = APIRouter(dependencies=[Depends(require_token)])
 
 
-@router.get("/console/api/license", dependencies=[Depends(require_token)])
-def license_in_force(house: Inside) -> Response:
-    """State, License ID, version, validity, modules, model types, limits and the generation number."""
+@for_programs.get(LICENSE)
+def license_in_force(request: Request, house: Inside) -> Response:
+    """State, what is allowed in it, License ID, version, validity, modules, model types, limits, generation number."""
+    told = told_now(house.console)
+    return _tagged(request, told.tag, told.facts)
+
+
+@for_programs.get(f"{LICENSE}/events")
+async def events(request: Request, house: Inside) -> Response:
+    """The same as server-sent events: at once, and at each change. `Last-Event-ID` leaves out what is known."""
+    stream = house.watcher.changes(request.headers.get("last-event-id"))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@for_programs.get(f"{LICENSE}/feed")
+def feed(request: Request, house: Inside) -> Response:
+    """The signed files themselves, for a gate that verifies them: licenses, trust roots, revocations."""
     with reading(house.console.engine) as session:
-        situation = current.look(session, house.console, utc_now())
-    return JSONResponse(current.summary(situation), headers={"ETag": f'"{situation.generation}-{situation.state}"'})
+        facts = publishing.feed(session)
+    # The clock runs on; it alone is no news.
+    return _tagged(request, tag_of({name: value for name, value in facts.items() if name != "seen"}), facts)
 
 
 @router.get("/health")
@@ -25,3 +46,11 @@ def health(house: Inside) -> dict[str, str | int]:
     """Answers only when the database does."""
     with reading(house.console.engine) as session:
         return {"status": "ok", "generation": generation(session)}
+
+
+def _tagged(request: Request, tag: str, facts: dict[str, Any]) -> Response:
+    headers = {"ETag": tag}
+    known = request.headers.get("if-none-match", "")
+    if tag in (each.strip() for each in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(facts, headers=headers)
