@@ -20,6 +20,11 @@ class DeskError(Exception):
     code: ClassVar[str] = "desk.error"
     title: ClassVar[str] = "Something went wrong"
 
+    def told(self, zone: str) -> str:
+        """The sentence for somebody who reads times in `zone`; most sentences have none."""
+        del zone
+        return str(self)
+
 
 class NotFound(DeskError):
     """What was asked for does not exist, or the asker may not know of it."""

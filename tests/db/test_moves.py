@@ -89,6 +89,13 @@ def test_nobody_is_blamed_for_a_form_that_was_saved_in_a_second_window(office: O
     assert "changed meanwhile" in str(refused.value)
 
 
+def test_pages_say_when_in_their_readers_zone() -> None:
+    late = AlreadyMoved("Daniel Osei approved it", NOW.replace(hour=9, minute=0))
+    assert f"Daniel Osei approved it on {NOW:%-d %b %Y} at 09:00 UTC, after" in str(late)
+    assert f"Daniel Osei approved it on {NOW:%-d %b %Y} at 17:00, after" in late.told("Asia/Shanghai")
+    assert "changed meanwhile" in AlreadyMoved().told("Asia/Shanghai")
+
+
 def test_every_event_that_changes_an_application_can_be_put_into_words(office: Office) -> None:
     """Whatever made a page old must have words in the message for whoever comes late."""
     number = office.activated()

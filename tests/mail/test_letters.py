@@ -204,6 +204,8 @@ def test_an_approver_sees_what_changes() -> None:
     assert "Maximum agents: 80 -> 120" in letter.text
     assert "80 → 120" in Page(letter.html).text
     assert NOTE in flat(letter.text)
+    for form in (letter.text, letter.html):
+        assert "https://desk.serviceme.example/approvals/APP-2026-0142" in form, "to the page with the decision on it"
     first = letters.approval_requested("Daniel Osei", APPLICATION, (), "", DESK)
     assert "What changes" not in first.text
     assert "What changes" not in first.html

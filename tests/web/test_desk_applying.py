@@ -145,7 +145,9 @@ def test_a_submitted_page_cannot_be_submitted_again(browser: Open) -> None:
     liaison.page = review
     again = liaison.send(f"/applications/{number}/submit")
     assert again.status_code == 409
+    assert "This page is out of date" in liaison.words, "nobody else was quicker: it was a second click"
     assert "Lin Mei submitted it" in liaison.words
+    assert f'href="/applications/{number}">Open the application' in again.text
 
 
 def test_a_renewal_shows_the_difference_to_the_license_in_force(browser: Open, company: Company) -> None:

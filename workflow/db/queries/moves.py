@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
@@ -28,9 +29,25 @@ _SAID = {
 
 
 class AlreadyMoved(Conflict):
-    """Somebody else changed the application since it was read. Says who did what, and when."""
+    """The application changed since it was read. Says who did what, and when: in UTC, or in the reader's zone."""
 
     code = "application.already_moved"
+    title = "This page is out of date"
+
+    def __init__(self, deed: str = "", at: datetime | None = None) -> None:
+        self.deed = deed
+        self.at = at
+        super().__init__(self._sentence(ZoneInfo("UTC"), " UTC"))
+
+    def told(self, zone: str) -> str:
+        """Pages name the reader's zone once, at their foot."""
+        return self._sentence(ZoneInfo(zone), "")
+
+    def _sentence(self, zone: ZoneInfo, suffix: str) -> str:
+        if self.at is None:
+            return "This page is out of date: the application was changed meanwhile. Look at it again."
+        when = f"{self.at.astimezone(zone):%-d %b %Y at %H:%M}{suffix}"
+        return f"{self.deed} on {when}, after you opened this page. Look at the application again."
 
 
 def move(session: Session, application: Application, action: Action, now: datetime) -> Status:
@@ -63,7 +80,7 @@ def require_version(session: Session, application: Application, seen: int) -> No
 
 
 def already_moved(session: Session, application: Application) -> AlreadyMoved:
-    """The conflict in words: who did what to the application last, and when (UTC). Saving a draft is no event, and nobody is
+    """The conflict in words: who did what to the application last, and when. Saving a draft is no event, and nobody is
     named for it."""
     last = session.exec(
         select(EventRow)
@@ -73,8 +90,5 @@ def already_moved(session: Session, application: Application) -> AlreadyMoved:
     ).first()
     changed_at = session.exec(select(Application.updated_at).where(Application.id == application.id)).one()
     if last is None or last.at < changed_at:
-        return AlreadyMoved("This page is out of date: the application was changed meanwhile. Look at it again.")
-    return AlreadyMoved(
-        f"{last.actor_name} {_SAID[last.type]} on {last.at:%-d %b %Y at %H:%M} UTC, after you opened this page. "
-        "Look at the application again."
-    )
+        return AlreadyMoved()
+    return AlreadyMoved(f"{last.actor_name} {_SAID[last.type]}", last.at)

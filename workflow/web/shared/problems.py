@@ -134,7 +134,9 @@ class ErrorAnswers:
                 self.sign_in if back == "/" else f"{self.sign_in}?next={quote(back, safe='/')}", status_code=303
             )
         problems = error.problems if isinstance(error, Invalid) else ()
-        answer = self._answer(request, status, error.title, str(error), error.code, problems)
+        zone = "UTC" if self._is_api(request) else str(self.pages.context(request).get("zone", "UTC"))
+        detail = str(error) if self._is_api(request) else error.told(zone)
+        answer = self._answer(request, status, error.title, detail, error.code, problems)
         if isinstance(error, TooMany):
             answer.headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, Unauthenticated):

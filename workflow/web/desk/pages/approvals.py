@@ -128,7 +128,7 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
     except Invalid as error:
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
     except Conflict as error:
-        return _page(request, house, me, tab, number, conflict=str(error), chosen=chosen, comment=comment, status=409)
+        return _page(request, house, me, tab, number, conflict=error.told(me.zone), chosen=chosen, comment=comment, status=409)
     return go_on(request, "/approvals", f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
 
 
