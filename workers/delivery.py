@@ -58,18 +58,17 @@ def deliver_license(here: Runtime, job: ClaimedJob) -> None:
     """Reads what is to be sent and to whom, now; builds the message for the channel that works now; sends it."""
     try:
         with reading(here.engine) as session:
-            stored = deliveries.find_by_job(session, job.id)
-            parcel = parcel_for(session, job, stored, wall_now(), here.desk.mail_authorities)
-            facts_of_license = facts.license_facts(session, here.desk, parcel.issued)
+            parcel = parcel_for(session, job, wall_now(), here.desk.mail_authorities)
     except NothingToSend as skipped:
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), str(skipped))
         return
-    mailing.send(here, job, stored, lambda: _built(here, job, parcel, facts_of_license))
+    mailing.send(here, job, parcel.stored, lambda: _built(here, job, parcel))
 
 
-def _built(here: Runtime, job: ClaimedJob, parcel: Parcel, issued: letters.LicenseFacts) -> Built:
+def _built(here: Runtime, job: ClaimedJob, parcel: Parcel) -> Built:
     desk = facts.sender(here.desk)
+    issued = facts.license_facts(here.desk, parcel.issued, parcel.content)
     if parcel.to.channel == "smime":
         letter = letters.license_delivery(parcel.to.name, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
         built = mailing.encrypted(here, job, parcel.to, letter, LICENSE_DELIVERY)

@@ -38,10 +38,8 @@ def sender(desk: Desk) -> Sender:
     return Sender(desk.defaults.contact_name, desk.public_url, desk.defaults.contact_mailbox)
 
 
-def license_facts(session: Session, desk: Desk, issued: IssuedLicense) -> LicenseFacts:
-    """What letters say about an issued license."""
-    application = applications.get_application_by_id(session, issued.application)
-    content = content_of(session, application)
+def license_facts(desk: Desk, issued: IssuedLicense, content: ApplicationContent) -> LicenseFacts:
+    """What letters say about an issued license, given what its application asked for."""
     grace = last_usable_day(issued.grace_until, issued.time_zone)
     return LicenseFacts(
         license_id=issued.license_id,

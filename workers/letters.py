@@ -111,11 +111,12 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
         case LetterKind.WITHDRAWN:
             return letters.withdrawn(reader, about, event.actor_name, said["comment"], sender)
         case LetterKind.DELIVERED:
-            issued = facts.license_facts(session, desk, licenses.get_of_application(session, application.id))
+            row = licenses.get_of_application(session, application.id)
+            issued = facts.license_facts(desk, row, content_of(session, application))
             return letters.delivered(reader, about, issued, facts.deliveries_of(session, application), sender)
         case LetterKind.ACTIVATED:
             row = licenses.get_of_application(session, application.id)
-            issued = facts.license_facts(session, desk, row)
+            issued = facts.license_facts(desk, row, content_of(session, application))
             day = facts.first_reminder_day(desk, row)
             first = day if day > utc_now().date() else None
             return letters.activated(reader, about, issued, row.activated_at or event.at, first, sender)
@@ -128,6 +129,6 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             row = licenses.get_of_application(session, application.id)
             if row.standing != "issued":
                 raise NotNeeded(f"the license is {row.standing}")
-            issued = facts.license_facts(session, desk, row)
+            issued = facts.license_facts(desk, row, content_of(session, application))
             delivered_on = (row.delivered_at or row.issued_at).date()
             return letters.not_activated(reader, issued, delivered_on, said["days"], sender)

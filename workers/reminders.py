@@ -12,11 +12,12 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import deliveries, licenses, reminders
+from workflow.db.queries import applications, deliveries, licenses, reminders
 from workflow.db.tables import Delivery
 from workflow.domain.terms import day_in
 from workflow.mail import letters as written
 from workflow.services import reminders as services
+from workflow.services.applications import content_of
 from workflow.services.delivery import Addressee, Built
 from workflow.times import utc_now, wall_now
 
@@ -50,7 +51,8 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
         except letters.NotNeeded as left:
             reason = reason or str(left)
             to = Addressee("", "nobody@invalid.example", mailing.SIGNED)
-        about = facts.license_facts(session, here.desk, issued)
+        content = content_of(session, applications.get_application_by_id(session, issued.application))
+        about = facts.license_facts(here.desk, issued, content)
         later = facts.successor(session, here.desk, issued)
     if reason is not None:
         with transaction(here.engine) as session:

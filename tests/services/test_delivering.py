@@ -30,7 +30,7 @@ def recipient_of(session: Session, address: str = WEI) -> Recipient:
 
 def parcel(office: Office, job: ClaimedJob, authorities: tuple[bytes, ...] = ()) -> delivery.Parcel:
     with office.work() as session:
-        return delivery.parcel_for(session, job, deliveries.find_by_job(session, job.id), wall_now(), authorities)
+        return delivery.parcel_for(session, job, wall_now(), authorities)
 
 
 def refuse(office: Office, number: str, address: str = WEI) -> None:

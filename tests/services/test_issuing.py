@@ -25,6 +25,7 @@ from workflow.license_file import UNLICENSED_MEMBERS, content_digest, decode_cla
 from workflow.services import accounts, decisions, issuing
 from workflow.services import applications as applying
 from workflow.services.claims import Seal, claims_for, digest_of
+from workflow.services.decisions import RevisionMissing
 from workflow.services.issuing import ContentChanged, NotApproved
 
 # What is licensed is what was approved: every member of the payload, and where it comes from.
@@ -263,7 +264,7 @@ def test_an_application_set_to_approved_by_hand_is_not_signed(
         (put_content(validity__last_day="2029-01-01", digests=("content_sha256",)), ContentChanged),
         (put_content(recipients=["thief@elsewhere.example"]), ContentChanged),
         (sql("UPDATE revision SET content_digest = '" + "0" * 64 + "'"), NotApproved),
-        (sql("UPDATE revision SET number = 7"), ContentChanged),
+        (sql("UPDATE revision SET number = 7"), RevisionMissing),
         (put_vote(content_digest="0" * 64), NotApproved),
         (put_vote(revision=2), NotApproved),
         (put_vote(choice="reject"), NotApproved),

@@ -5,7 +5,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -31,13 +32,24 @@ _STREAM = cast(Table, EventStream.__table__)  # type: ignore[attr-defined]  # ma
 _INSERT_EVENT = insert(_EVENT)
 _SET_HEAD = update(_STREAM).where(_STREAM.c.stream == bindparam("of_stream")).values(head=bindparam("new_head"))
 _DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-_TAKE_NUMBER = {
+_TAKE_NUMBERS = {
     name: made(_STREAM)
-    .values(stream=bindparam("of_stream"), count=1, head="")
-    .on_conflict_do_update(index_elements=["stream"], set_={"count": _STREAM.c.count + 1})
+    .values(stream=bindparam("of_stream"), count=bindparam("many"), head="")
+    .on_conflict_do_update(index_elements=["stream"], set_={"count": _STREAM.c.count + bindparam("many")})
     .returning(_STREAM.c.count, _STREAM.c.head)
     for name, made in _DIALECTS.items()
 }
+_RECIPIENTS = (
+    select(Revision.content, Recipient.address, Recipient.id)
+    .join(Application, col(Application.id) == col(Revision.application))
+    .join(Environment, col(Environment.id) == col(Application.environment))
+    .join(Recipient, col(Recipient.tenant) == col(Environment.tenant))
+    .where(
+        col(Revision.application) == bindparam("named_by"),
+        col(Revision.number) == bindparam("at_revision"),
+        col(Recipient.removed_at).is_(None),
+    )
+)
 _INSERT_JOBS = {
     name: made(_JOB).on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_JOB.c.id)
     for name, made in _DIALECTS.items()
@@ -49,48 +61,68 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def chain_hash(row: EventRow) -> str:
-    """SHA-256 (hex) over everything an event says and the hash of the event before it."""
-    said = {
-        "stream": row.stream,
-        "sequence": row.sequence,
-        "type": row.type,
-        "schema": row.schema_version,
-        "actor": row.actor,
-        "actor_name": row.actor_name,
-        "channel": row.channel,
-        "request_id": row.request_id,
-        "at": row.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "payload": row.payload,
-        "previous": row.previous,
-    }
+@dataclass(frozen=True)
+class Recorded:
+    """An event that was appended: its id and its place's hash."""
+
+    id: UUID
+    hash: str
+
+
+CHAINED = (
+    *("stream", "sequence", "type", "schema_version", "actor", "actor_name", "channel", "request_id", "at", "payload"),
+    "previous",
+)
+"""The columns of an event that its hash covers."""
+
+
+def chain_hash(event: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over everything an event says (its columns `CHAINED`), the hash of the event before it included."""
+    said = {name: event[name] for name in CHAINED}
+    said["at"] = event["at"].astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(canonical(said)).hexdigest()
 
 
-def record(session: Session, event: Event, actor: Actor, now: datetime, *, application: Application | None = None) -> EventRow:
-    """Appends `event` to the application's chain (or the system's) and adds the jobs it owes. Returns the stored event."""
+def record(session: Session, event: Event, actor: Actor, now: datetime, *, application: Application | None = None) -> Recorded:
+    """Appends `event` to the application's chain (or the system's) and adds the jobs it owes."""
+    return record_all(session, [event], actor, now, application=application)[0]
+
+
+def record_all(
+    session: Session, facts: Sequence[Event], actor: Actor, now: datetime, *, application: Application | None = None
+) -> list[Recorded]:
+    """Appends what happened at one instant, in this order, to one chain, and adds the jobs all of it owes."""
     stream = str(application.id) if application else SYSTEM_STREAM
-    sequence, previous = _lock_head(session, stream)
-    row = EventRow(
-        stream=stream,
-        sequence=sequence,
-        type=event.type,
-        schema_version=event.schema,
-        actor=actor.label,
-        actor_name=actor.name,
-        channel=actor.channel,
-        request_id=actor.request_id,
-        at=now,
-        payload=canonical(event.payload()).decode(),
-        previous=previous,
-        hash="",
-    )
-    row.hash = chain_hash(row)
+    last, previous = _lock_head(session, stream, len(facts))
+    rows: list[dict[str, Any]] = []
+    recorded: list[Recorded] = []
+    owed: list[dict[str, Any]] = []
+    for sequence, event in enumerate(facts, last - len(facts) + 1):
+        event_id = new_id()
+        row = {
+            "id": event_id,
+            "stream": stream,
+            "sequence": sequence,
+            "type": event.type,
+            "schema_version": event.schema,
+            "actor": actor.label,
+            "actor_name": actor.name,
+            "channel": actor.channel,
+            "request_id": actor.request_id,
+            "at": now,
+            "payload": canonical(event.payload()).decode(),
+            "previous": previous,
+        }
+        previous = chain_hash(row)
+        row["hash"] = previous
+        rows.append(row)
+        recorded.append(Recorded(event_id, previous))
+        owed += _jobs_owed(session, event, event_id, application, now)
     connection = session.connection()
-    connection.execute(_INSERT_EVENT, row.model_dump())
-    connection.execute(_SET_HEAD, {"of_stream": stream, "new_head": row.hash})
-    _add_consequences(session, event, row.id, application, now)
-    return row
+    connection.execute(_INSERT_EVENT, rows)
+    connection.execute(_SET_HEAD, {"of_stream": stream, "new_head": previous})
+    add_jobs(session, owed)
+    return recorded
 
 
 def owe(
@@ -122,10 +154,11 @@ def add_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> list[UUID]:
     return ids
 
 
-def _lock_head(session: Session, stream: str) -> tuple[int, str]:
-    """Takes the next number of a chain. The row stays locked until the commit: two writers cannot read the same head."""
+def _lock_head(session: Session, stream: str, many: int) -> tuple[int, str]:
+    """Takes the next numbers of a chain; returns the last of them and the hash they follow. The row stays locked until the
+    commit: two writers cannot read the same head."""
     connection = session.connection()
-    taken = connection.execute(_TAKE_NUMBER[connection.dialect.name], {"of_stream": stream}).one()
+    taken = connection.execute(_TAKE_NUMBERS[connection.dialect.name], {"of_stream": stream, "many": many}).one()
     return taken[0], taken[1]
 
 
@@ -158,7 +191,9 @@ def job_values(
     }
 
 
-def _add_consequences(session: Session, event: Event, event_id: UUID, application: Application | None, now: datetime) -> None:
+def _jobs_owed(
+    session: Session, event: Event, event_id: UUID, application: Application | None, now: datetime
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for owed in consequences(event):
         letter = owed.letter.value if owed.letter else ""
@@ -166,7 +201,7 @@ def _add_consequences(session: Session, event: Event, event_id: UUID, applicatio
             key = ":".join(str(part) for part in (owed.job.value, letter, event_id, member or "") if part)
             ref = application.id if application else None
             rows.append(job_values(owed.job, key, ref=ref, recipient=member, detail=letter, event=event_id))
-    add_jobs(session, rows)
+    return rows
 
 
 def _audience(session: Session, audience: Audience, application: Application | None, now: datetime) -> Sequence[UUID | None]:
@@ -189,18 +224,9 @@ def _audience(session: Session, audience: Audience, application: Application | N
 
 def recipients_of(session: Session, application: Application) -> list[UUID]:
     """The recipients named by the application's current revision, in their order."""
-    content = session.exec(
-        select(Revision.content).where(Revision.application == application.id, Revision.number == application.revision)
-    ).one()
-    named: list[str] = json.loads(content)["request"]["recipients"]
-    found = session.exec(
-        select(Recipient.address, Recipient.id)
-        .join(Environment, col(Environment.tenant) == col(Recipient.tenant))
-        .where(
-            Environment.id == application.environment,
-            col(Recipient.address).in_(named),
-            col(Recipient.removed_at).is_(None),
-        )
-    )
-    by_address = dict(found.all())
+    found = session.connection().execute(_RECIPIENTS, {"named_by": application.id, "at_revision": application.revision}).all()
+    if not found:
+        return []
+    by_address = {address: recipient for _, address, recipient in found}
+    named: list[str] = json.loads(found[0][0])["request"]["recipients"]
     return [by_address[address] for address in named if address in by_address]

@@ -1,6 +1,7 @@
 """What an approver does: approve, send back, reject. Every vote is counted by `domain.approvals.decide` and nowhere else."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from workflow.domain.events import (
 )
 from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.domain.terms import MAX_NOTE
-from workflow.errors import Forbidden, Problem
+from workflow.errors import Conflict, Forbidden, Problem
 
 GROUPS = {Role.APPROVER: "approvers"}
 """Which group a role belongs to, until groups come from a policy file."""
@@ -43,6 +44,40 @@ _ACTIONS = {
     Choice.REQUEST_CHANGES: Action.REQUEST_CHANGES,
     Choice.REJECT: Action.REJECT,
 }
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Everything that a decision on an application is counted from."""
+
+    revision: Revision
+    votes: tuple[Vote, ...]
+    contributors: frozenset[UUID]
+    rows: tuple[VoteRow, ...]
+
+    def has_voted(self, person: UUID) -> bool:
+        """Whether the person has decided on the current revision."""
+        return any(each.person == person and each.revision == self.revision.number for each in self.votes)
+
+    def with_vote(self, vote: Vote) -> "Ballot":
+        """The ballot with one more vote."""
+        return replace(self, votes=(*self.votes, vote))
+
+    def decision(self, requirements: Iterable[Requirement]) -> Decision:
+        """What the votes come to."""
+        return decide(
+            requirements,
+            self.votes,
+            revision=self.revision.number,
+            content_digest=self.revision.content_digest,
+            contributors=self.contributors,
+        )
+
+
+class RevisionMissing(Conflict):
+    """The stored application names a revision that is not there."""
+
+    code = "application.revision_missing"
 
 
 class NotYourApproval(Forbidden):
@@ -78,16 +113,24 @@ def vote(
     if seen_revision != application.revision:
         raise StaleRevision(seen_revision, application.revision)
     requirements = requirements_of(session, application)
+    ballot = ballot_of(session, application)
     groups = groups_at(session, actor.person_id, now)
-    require_eligible(requirements, actor.person_id, groups, applications.contributors(session, application.id))
-    if applications.has_voted(session, application, actor.person_id):
+    require_eligible(requirements, actor.person_id, groups, ballot.contributors)
+    revision = ballot.revision
+    if ballot.has_voted(actor.person_id):
         raise VotedAlready
     _require_comment(choice, comment)
 
-    revision = applications.current_revision(session, application)
-    assert revision is not None, "a submitted application has a revision"
-    moves.move(session, application, _ACTIONS[choice], now)
-    row = outbox.record(session, _fact(choice, revision, comment), actor, now, application=application)
+    cast = Vote(actor.person_id, revision.number, revision.content_digest, choice, groups)
+    decision = ballot.with_vote(cast).decision(requirements)
+    facts = [_fact(choice, revision, comment)]
+    if decision.outcome is Outcome.APPROVED:
+        voters = len({each.person for each in decision.counted})
+        facts.append(ApplicationApproved(revision.number, revision.content_digest, voters, POLICY_NAME))
+        moves.move(session, application, _ACTIONS[choice], now, Action.APPROVE)
+    else:
+        moves.move(session, application, _ACTIONS[choice], now)
+    recorded = outbox.record_all(session, facts, actor, now, application=application)
     session.add(
         VoteRow(
             application=application.id,
@@ -98,18 +141,10 @@ def vote(
             groups=",".join(sorted(groups)),
             content_digest=revision.content_digest,
             channel=actor.channel,
-            event_hash=row.hash,
+            event_hash=recorded[0].hash,
             at=now,
         )
     )
-    session.flush()  # the count below reads it
-    decision = decision_on(session, application, revision, requirements)
-    if decision.outcome is Outcome.APPROVED:
-        moves.move(session, application, Action.APPROVE, now)
-        approved = ApplicationApproved(
-            revision.number, revision.content_digest, len({each.person for each in decision.counted}), POLICY_NAME
-        )
-        outbox.record(session, approved, actor, now, application=application)
     return decision
 
 
@@ -135,14 +170,18 @@ def rescind(session: Session, actor: Actor, application: Application, seen_versi
     outbox.record(session, ApprovalRescinded(comment.strip()), actor, now, application=application)
 
 
-def decision_on(
-    session: Session, application: Application, revision: Revision, requirements: Iterable[Requirement]
-) -> Decision:
-    """What the stored votes come to, with the groups each voter belonged to when they voted, read again from the roles.
+def ballot_of(session: Session, application: Application) -> Ballot:
+    """The stored votes on a submitted application, with the groups each voter belonged to when they voted, read again from
+    the roles. The signing worker counts this too, with its own requirements and a digest it computed itself.
 
-    The signing worker calls this too, with its own requirements and a digest it computed itself.
+    Raises RevisionMissing when the revision that the application names is not there.
     """
-    votes = [
+    revisions = applications.revisions_of(session, application.id)
+    current = next((each for each in revisions if each.number == application.revision), None)
+    if current is None:
+        raise RevisionMissing(f"{application.number} has no revision {application.revision}. Look at its history.")
+    rows = applications.votes_on(session, application.id)
+    votes = tuple(
         Vote(
             person=row.person,
             revision=row.revision,
@@ -150,15 +189,9 @@ def decision_on(
             choice=Choice(row.choice),
             groups=groups_at(session, row.person, row.at),
         )
-        for row in applications.votes_on(session, application.id)
-    ]
-    return decide(
-        requirements,
-        votes,
-        revision=revision.number,
-        content_digest=revision.content_digest,
-        contributors=applications.contributors(session, application.id),
+        for row in rows
     )
+    return Ballot(current, votes, frozenset(each.author for each in revisions), tuple(rows))
 
 
 def requirements_of(session: Session, application: Application) -> tuple[Requirement, ...]:

@@ -5,6 +5,7 @@ answered. The marks are committed by the worker between the steps of SMTP.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,10 +15,11 @@ from sqlmodel import Session
 from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, customers, deliveries, licenses, moves, reminders
+from workflow.db.queries import customers, deliveries, licenses, moves, reminders
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Status, allows
-from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Job, LicenseDelivered, LicenseDownloaded
+from workflow.domain.content import ApplicationContent, content_from
+from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
 from workflow.services.secrets import hash_of
@@ -52,12 +54,14 @@ class Addressee:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A license for one recipient."""
+    """A license for one recipient, and the message of an earlier attempt."""
 
     application: Application
     issued: IssuedLicense
+    content: ApplicationContent
     to: Addressee
     round: int
+    stored: Delivery | None
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,7 @@ class Built:
     portal_token: str | None = None
 
 
-def parcel_for(
-    session: Session, job: ClaimedJob, stored: Delivery | None, wall: datetime, authorities: tuple[bytes, ...]
-) -> Parcel:
+def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel:
     """What the job `license.deliver` has to hand over, with the channel that is right now: the certificate on file when it
     is good at this moment, else the portal, never plain mail.
 
@@ -85,15 +87,20 @@ def parcel_for(
     """
     assert job.ref is not None, "a delivery job names its application"
     assert job.recipient is not None, "a delivery job names its recipient"
-    application = applications.get_application_by_id(session, job.ref)
-    issued = licenses.get_of_application(session, application.id)
-    recipient = customers.get_recipient(session, job.recipient)
+    found = deliveries.get_handover(session, job.id, job.ref, job.recipient)
+    issued, recipient, stored = found.issued, found.recipient, found.stored
     if issued.standing in ("superseded", "revoked", "expired"):
         raise NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
     if recipient.removed_at is not None:
         raise NothingToSend(f"{recipient.address} was removed from the recipients.")
-    number = stored.round if stored is not None else 1 + deliveries.rounds(session, issued.id, recipient.id)
-    return Parcel(application, issued, addressee_for(recipient, wall, authorities), number)
+    return Parcel(
+        application=found.application,
+        issued=issued,
+        content=content_from(json.loads(found.content)),
+        to=addressee_for(recipient, wall, authorities),
+        round=stored.round if stored is not None else 1 + found.rounds,
+        stored=stored,
+    )
 
 
 def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes, ...]) -> Addressee:
@@ -142,12 +149,11 @@ def record_accepted(
     deliveries.set_accepted(session, delivery, code=code, reply=reply, resolved_by=resolved_by, now=now)
     if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
         application = _locked(session, delivery.application)
-        fact = DeliveryAccepted(
+        accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
         )
-        outbox.record(session, fact, actor, now, application=application)
-        if delivery.channel == "smime":
-            _deliver(session, actor, application, now)
+        arrived = _deliver(session, application, now) if delivery.channel == "smime" else []
+        outbox.record_all(session, [accepted, *arrived], actor, now, application=application)
 
 
 def record_refused(
@@ -205,21 +211,20 @@ def record_download(session: Session, actor: Actor, application: Application, th
     portal is proof of delivery."""
     issued = licenses.get_of_application(session, application.id)
     locked = _locked(session, application.id)
-    fact = LicenseDownloaded(issued.license_id, issued.version, through)
-    outbox.record(session, fact, actor, now, application=locked)
-    if through == "portal":
-        _deliver(session, actor, locked, now)
+    downloaded = LicenseDownloaded(issued.license_id, issued.version, through)
+    arrived = _deliver(session, locked, now) if through == "portal" else []
+    outbox.record_all(session, [downloaded, *arrived], actor, now, application=locked)
     return issued
 
 
-def _deliver(session: Session, actor: Actor, application: Application, now: datetime) -> None:
-    """A late answer of a mail server must not pull an activated license back: administrators can be quicker."""
+def _deliver(session: Session, application: Application, now: datetime) -> list[Event]:
+    """Moves the application to delivered and returns what that adds to its history. Nothing for one that is beyond it: a late
+    answer of a mail server must not pull an activated license back, administrators can be quicker."""
     if not allows(Status(application.status), Action.DELIVER):
-        return
-    issued = licenses.get_of_application(session, application.id)
+        return []
     moves.move(session, application, Action.DELIVER, now)
-    issued.delivered_at = now
-    outbox.record(session, LicenseDelivered(issued.license_id, issued.version), actor, now, application=application)
+    license_id, version = licenses.set_delivered(session, application.id, now)
+    return [LicenseDelivered(license_id, version)]
 
 
 def _tell_reminder(session: Session, job: ClaimedJob, reason: str) -> None:

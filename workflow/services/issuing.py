@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, customers, events, licenses, moves
+from workflow.db.queries import customers, events, licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import POLICY_NAME, Outcome, resolve
@@ -35,7 +35,7 @@ from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
 from workflow.services.claims import Seal, claims_for
-from workflow.services.decisions import decision_on
+from workflow.services.decisions import ballot_of
 from workflow.services.desk import Desk
 
 _DECISIONS = frozenset(
@@ -75,27 +75,23 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     NotApproved when the votes do not add up or the history does not tell of them.
     """
     next_status(Status(application.status), Action.ISSUE)
-    revision = applications.current_revision(session, application)
-    if revision is None:
-        raise ContentChanged(f"{application.number} has no revision {application.revision}. Look at its history.")
+    ballot = ballot_of(session, application)
+    revision = ballot.revision
     if hashlib.sha256(revision.content.encode()).hexdigest() != revision.content_sha256:
         raise ContentChanged(f"Revision {revision.number} of {application.number} was altered after it was submitted.")
     content = content_from(json.loads(revision.content))
-    decision = decision_on(session, application, revision, resolve())
+    decision = ballot.decision(resolve())
     if decision.outcome is not Outcome.APPROVED:
         missing = " ".join(each.text for each in decision.missing)
         raise NotApproved(
             f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
         )
-    votes = [row for row in applications.votes_on(session, application.id) if row.revision == revision.number]
+    votes = [row for row in ballot.rows if row.revision == revision.number]
     _require_told_by_history(session, application, revision, votes)
-    environment = customers.find_environment(
-        session,
-        customers.get_tenant(session, content.request.tenant_id).id,
-        content.request.environment.value,
-        content.request.label,
-    )
-    if environment is None or environment.id != application.environment or environment.license_id != content.license_id:
+    assert application.environment is not None, "foreign keys and the submission see to it"
+    environment, tenant = customers.environment_with_tenant(session, application.environment)
+    named = (content.request.tenant_id, content.request.environment.value, content.request.label, content.license_id)
+    if named != (tenant.tenant_id, environment.name, environment.label, environment.license_id):
         raise ContentChanged(f"{application.number} names another environment than the one that was approved.")
     newest = licenses.newest_version(session, content.license_id)
     approvals = [[str(row.person), row.revision, row.content_digest, row.choice, POLICY_NAME, row.event_hash] for row in votes]
@@ -125,11 +121,12 @@ def _require_told_by_history(session: Session, application: Application, revisio
     of every vote. A row is quickly changed by hand; a chain is not."""
     stream = str(application.id)
     told = events.of_stream(session, stream)
+    head = events.head_of(session, stream)
     decided = [row for row in told if row.type in _DECISIONS]
     what = (revision.number, revision.content_digest)
     recorded = {(row.hash, row.actor, *_about(row)) for row in decided if row.type == ApprovalRecorded.type}
     if (
-        events.first_broken(session, stream) is not None
+        events.break_in(told, head) is not None
         or not decided
         or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
         or any((row.event_hash, f"person:{row.person}", *what) not in recorded for row in votes)

@@ -107,18 +107,6 @@ def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
     return session.exec(select(VoteRow).where(VoteRow.application == application).order_by(col(VoteRow.id))).all()
 
 
-def has_voted(session: Session, application: Application, person: UUID) -> bool:
-    """Whether the person has decided on the current revision."""
-    found = session.exec(
-        select(VoteRow.id).where(
-            VoteRow.application == application.id,
-            VoteRow.revision == application.revision,
-            VoteRow.person == person,
-        )
-    ).first()
-    return found is not None
-
-
 def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> None:
     """Stores what the form holds; the version rises, so a second window notices."""
     session.execute(

@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import Table, and_, bindparam, func, update
+from sqlalchemy import select as core_select
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Application, Delivery, JobRow, PortalCode, PortalLink, Recipient
+from workflow.db.tables import (
+    Application,
+    Delivery,
+    IssuedLicense,
+    JobRow,
+    PortalCode,
+    PortalLink,
+    Recipient,
+    Revision,
+)
 from workflow.domain.events import Job
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
@@ -24,21 +35,73 @@ class RecipientState:
     delivery: Delivery | None
 
 
+@dataclass(frozen=True)
+class Handover:
+    """A license on its way to one recipient: what the job knows when it starts. `rounds` counts the deliveries so far."""
+
+    application: Application
+    issued: IssuedLicense
+    recipient: Recipient
+    content: str
+    stored: Delivery | None
+    rounds: int
+
+
+_ROUNDS = (
+    core_select(func.count())
+    .select_from(Delivery)
+    .where(
+        col(Delivery.license) == col(IssuedLicense.id),
+        col(Delivery.recipient) == col(Recipient.id),
+        col(Delivery.kind) == "license_delivery",
+    )
+    .correlate(IssuedLicense, Recipient)
+    .scalar_subquery()
+)
+# A second name for the message that this job has built: the count above is over all of them.
+_STORED = aliased(Delivery)
+_HANDOVER = (
+    core_select(Application, IssuedLicense, Recipient, Revision.content, _STORED, _ROUNDS)  # type: ignore[call-overload]
+    .join(IssuedLicense, col(IssuedLicense.application) == col(Application.id))
+    .join(Revision, and_(col(Revision.application) == col(Application.id), col(Revision.number) == col(Application.revision)))
+    .join(Recipient, col(Recipient.id) == bindparam("to"))
+    .join(_STORED, col(_STORED.job) == bindparam("by_job"), isouter=True)
+    .where(col(Application.id) == bindparam("of"))
+)
+
+_DELIVERY = cast(Table, Delivery.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_ACCEPT = (
+    update(_DELIVERY)
+    .where(_DELIVERY.c.id == bindparam("accepted_one"))
+    .values(
+        state="accepted",
+        sent_at=bindparam("at"),
+        smtp_code=bindparam("code"),
+        smtp_reply=bindparam("reply"),
+        resolved_by=bindparam("by"),
+    )
+)
+
+
 def find_by_job(session: Session, job: UUID) -> Delivery | None:
     """The message a job has built."""
     return session.exec(select(Delivery).where(Delivery.job == job)).one_or_none()
+
+
+def get_handover(session: Session, job: UUID, application: UUID, recipient: UUID) -> Handover:
+    """What a job that hands the license of an application to a recipient needs to know, in one look. Raises NotFound."""
+    found = session.execute(_HANDOVER, {"by_job": job, "of": application, "to": recipient}).one_or_none()
+    if found is None:
+        raise NotFound("This application has no license yet, or its recipient is gone.")
+    return Handover(*found)
 
 
 def set_accepted(
     session: Session, delivery: Delivery, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
 ) -> None:
     """Notes the mail server's yes on a message's row."""
-    session.execute(
-        update(Delivery)
-        .where(col(Delivery.id) == delivery.id)
-        .values(state="accepted", sent_at=now, smtp_code=code, smtp_reply=reply, resolved_by=resolved_by)
-        .execution_options(synchronize_session=False)
-    )
+    values = {"accepted_one": delivery.id, "at": now, "code": code, "reply": reply, "by": resolved_by}
+    session.connection().execute(_ACCEPT, values)
 
 
 def get_delivery(session: Session, delivery: UUID) -> Delivery:
@@ -62,15 +125,6 @@ def license_deliveries(session: Session, application: UUID) -> list[RecipientSta
     for job, recipient, delivery in rows:
         latest[recipient.id] = RecipientState(recipient, job, delivery)
     return list(latest.values())
-
-
-def rounds(session: Session, license_row: UUID, recipient: UUID) -> int:
-    """How many rounds of delivery a recipient has had for a license."""
-    return session.exec(
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.license == license_row, Delivery.recipient == recipient, Delivery.kind == "license_delivery")
-    ).one()
 
 
 def list_deliveries(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from workflow.db.outbox import chain_hash
+from workflow.db.outbox import CHAINED, chain_hash
 from workflow.db.tables import EventRow, EventStream
 
 
@@ -29,11 +29,24 @@ def latest(session: Session, *, before: UUID | None = None, limit: int = 100) ->
 
 def first_broken(session: Session, stream: str) -> int | None:
     """The number of the first event of a chain that was altered or is missing, also at its end; None when the chain holds."""
+    return break_in(of_stream(session, stream), head_of(session, stream))
+
+
+def head_of(session: Session, stream: str) -> tuple[int, str]:
+    """How many events a chain has had, and the hash of the last; (0, "") for one that never began."""
+    head = session.exec(select(EventStream.count, EventStream.head).where(EventStream.stream == stream)).one_or_none()
+    return (head[0], head[1]) if head is not None else (0, "")
+
+
+def break_in(told: Sequence[EventRow], head: tuple[int, str]) -> int | None:
+    """The number of the first of these events that is altered or missing when the chain has this head; None when it holds."""
     previous, expected = "", 1
-    for row in of_stream(session, stream):
-        if row.sequence != expected or row.previous != previous or chain_hash(row) != row.hash:
+    for row in told:
+        if (
+            row.sequence != expected
+            or row.previous != previous
+            or chain_hash({name: getattr(row, name) for name in CHAINED}) != row.hash
+        ):
             return expected
         previous, expected = row.hash, expected + 1
-    head = session.get(EventStream, stream, populate_existing=True)
-    known = (head.count, head.head) if head is not None else (0, "")
-    return None if known == (expected - 1, previous) else expected
+    return None if head == (expected - 1, previous) else expected

@@ -6,11 +6,19 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, func, update
+from sqlalchemy import CursorResult, Table, bindparam, func, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant
 from workflow.errors import NotFound
+
+_LICENSE = cast(Table, IssuedLicense.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_SET_DELIVERED = (
+    update(_LICENSE)
+    .where(_LICENSE.c.application == bindparam("of"))
+    .values(delivered_at=bindparam("at"))
+    .returning(_LICENSE.c.license_id, _LICENSE.c.version)
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,12 @@ def get_license(session: Session, issued: UUID) -> IssuedLicense:
     if found is None:
         raise NotFound("There is no such license.")
     return found
+
+
+def set_delivered(session: Session, application: UUID, now: datetime) -> tuple[str, int]:
+    """Notes when the license of an application first reached somebody; returns its License ID and version."""
+    row = session.connection().execute(_SET_DELIVERED, {"of": application, "at": now}).one()
+    return row[0], row[1]
 
 
 def find_by_payload(session: Session, payload_sha256: str) -> IssuedLicense | None:

@@ -4,12 +4,24 @@ from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, Table, bindparam, update
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, EventRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.errors import Conflict
+
+_APPLICATION = cast(Table, Application.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_MOVE = (
+    update(_APPLICATION)
+    .where(
+        _APPLICATION.c.id == bindparam("moved"),
+        _APPLICATION.c.status == bindparam("read_status"),
+        _APPLICATION.c.version == bindparam("read_version"),
+    )
+    .values(status=bindparam("to"), version=bindparam("next_version"), updated_at=bindparam("at"))
+)
 
 _SAID = {
     "application.submitted": "submitted it",
@@ -50,26 +62,32 @@ class AlreadyMoved(Conflict):
         return f"{self.deed} on {when}, after you opened this page. Look at the application again."
 
 
-def move(session: Session, application: Application, action: Action, now: datetime) -> Status:
-    """Moves the application as the table says, if it still is as it was read.
+def move(session: Session, application: Application, action: Action, now: datetime, *then: Action) -> Status:
+    """Moves the application as the table says, if it still is as it was read; `then` are moves of the same instant.
 
     One UPDATE that names the status and the version read. Raises IllegalMove when the table has no such move, AlreadyMoved
     when another writer was quicker. The object follows the row.
     """
-    target = next_status(Status(application.status), action)
-    read_version = application.version
-    result = session.execute(
-        update(Application)
-        .where(
-            col(Application.id) == application.id,
-            col(Application.status) == application.status,
-            col(Application.version) == read_version,
-        )
-        .values(status=target.value, version=read_version + 1, updated_at=now)
-        .execution_options(synchronize_session="evaluate")
+    target = Status(application.status)
+    for each in (action, *then):
+        target = next_status(target, each)
+    session.flush()  # what the object was given before belongs to the row that is moved
+    moved: CursorResult[Any] = session.connection().execute(
+        _MOVE,
+        {
+            "moved": application.id,
+            "read_status": application.status,
+            "read_version": application.version,
+            "to": target.value,
+            "next_version": application.version + 1,
+            "at": now,
+        },
     )
-    if cast(CursorResult[Any], result).rowcount != 1:
+    if moved.rowcount != 1:
         raise already_moved(session, application)
+    set_committed_value(application, "status", target.value)
+    set_committed_value(application, "version", application.version + 1)
+    set_committed_value(application, "updated_at", now)
     return target
 
 

@@ -165,10 +165,9 @@ def _facts(row: Application) -> Mapping[str, Any]:
 
 
 def _requirements(session: Session, application: Application) -> list[RequirementDocument]:
-    revision = applications.current_revision(session, application)
-    if revision is None:
+    if application.revision == 0:
         return []
-    decision = decisions.decision_on(session, application, revision, decisions.requirements_of(session, application))
+    decision = decisions.ballot_of(session, application).decision(decisions.requirements_of(session, application))
     names = people.names_of(session, [person for tally in decision.tallies for person in tally.people])
     return [
         RequirementDocument(

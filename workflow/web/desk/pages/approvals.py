@@ -192,8 +192,9 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     recipients = [
         each for each in customers.recipients_of_tenant(session, tenant.id) if each.address in content.request.recipients
     ]
-    own = me.person_id in application_queries.contributors(session, application.id)
-    counted = decisions.decision_on(session, application, revision, decisions.requirements_of(session, application))
+    ballot = decisions.ballot_of(session, application)
+    own = me.person_id in ballot.contributors
+    counted = ballot.decision(decisions.requirements_of(session, application))
     beside = [
         Beside(each.application.number, each.owner, status_badge(each.application.status).text)
         for each in application_queries.in_hand(session, [application.environment])
@@ -215,7 +216,7 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         needs=_needs(session, counted),
         recipients=recipients,
         own=own,
-        voted=application_queries.has_voted(session, application, me.person_id),
+        voted=ballot.has_voted(me.person_id),
         open=Status(application.status) is Status.SUBMITTED,
     )
 
