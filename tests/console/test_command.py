@@ -159,3 +159,19 @@ def test_without_a_console_each_command_says_what_to_run(files: Path, command: s
     answer = run(files, command)
     assert answer.exit_code == 1
     assert "licdesk console init" in answer.stderr
+
+
+def test_a_revocation_list_counts_at_once(ready: Path) -> None:
+    assert install(ready, vendor.lic()).exit_code == 0
+    path = ready / "list.lrl"
+    path.write_bytes(vendor.lrl(1, 1))
+    answer = run(ready, "revocations", str(path))
+    assert answer.exit_code == 0, answer.output
+    assert "number 1 counts from now on" in answer.stdout
+    assert "The license in force is revoked" in answer.stdout
+    assert (ready / "console" / "published" / "revocations.lrl").read_bytes() == path.read_bytes()
+    assert "in use already" in run(ready, "revocations", str(path)).stdout
+    path.write_bytes(vendor.lic())
+    refused = run(ready, "revocations", str(path))
+    assert refused.exit_code == 1
+    assert "console.revocations_refused" in refused.stderr

@@ -14,7 +14,7 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from workflow.cli import serving
-from workflow.console import accounts, changes, current, history, identity, install, publishing, uploads
+from workflow.console import accounts, changes, current, history, identity, install, publishing, revocations, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
 from workflow.console.store import InstalledLicense, RefusedUpload, Standing
@@ -153,6 +153,28 @@ def install_file(
             )
         publishing.publish(console)
     _say_installed(row, "scheduled" if row.standing == Standing.SCHEDULED else "activated", as_json)
+
+
+@app.command("revocations")
+def install_revocations(
+    file: Annotated[Path, typer.Argument(help="The .lrl file.", exists=True, dir_okay=False)],
+    directory: _Directory = _DEFAULT,
+) -> None:
+    """Take a revocation list in: the licenses it names stop at once. Exit status 1 when it is refused."""
+    with _said_plainly():
+        console = identity.open_console(_settings(directory))
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_ENVELOPE + 1)
+        with reading(console.engine) as session:
+            now = current.look(session, console, utc_now()).now
+        is_new = revocations.take_in(console, raw, now)
+        publishing.publish(console)
+        with reading(console.engine) as session:
+            situation = current.look(session, console, utc_now())
+    listed = situation.revocations
+    number = listed.sequence if listed else 0
+    typer.echo(f"Revocation list number {number} {'counts from now on' if is_new else 'is in use already'}.")
+    typer.echo(f"The license in force is {situation.state}.")
 
 
 @app.command()

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ..license_file import MAX_ENVELOPE, LicenseRefused
 from ..license_file import envelope as container
@@ -20,11 +20,12 @@ SEEN_FILE: Final = "seen"
 TRUST_DIRECTORY: Final = "trust"
 
 MAX_ROOTS: Final = 1_000
+READINGS: Final = 5
 _LONGEST_NUMBER: Final = 40
 
 
 class FeedAway(Exception):
-    """The feed cannot be read right now, or changes while it is read. The last answers stay."""
+    """The feed cannot be read right now. The last answers stay."""
 
 
 class FeedDamaged(FeedAway):
@@ -56,28 +57,42 @@ class Feed(Protocol):
         """Makes the next look read everything again; also called in a forked child, which must not share connections."""
 
 
+class Mark(NamedTuple):
+    """What tells one state of the files from another: the file that is written last, and all."""
+
+    number: Hashable
+    files: Hashable
+
+
 class _Files:
     """What directory and file have in common: a look costs a few `stat` calls, and only what differs is read."""
 
     def __init__(self) -> None:
-        self._mark: Hashable = None
+        self._mark: Mark | None = None
+        self._unfinished: Mark | None = None
 
     def news(self) -> Published | None:
-        """Reads when a file was replaced, and once more at the next look when one is replaced meanwhile."""
+        """Reads when a file was replaced, and again when one is replaced meanwhile."""
         mark = self._looks()
         if mark == self._mark:
             return None
-        found = self._read()
-        if self._looks() != mark:
-            raise FeedAway("The files change while they are read.")
-        self._mark = mark
-        return found
+        # The same number over other files: a generation that is being written, or files that somebody changed or mended.
+        if self._mark is not None and mark.number == self._mark.number and mark != self._unfinished:
+            self._unfinished = mark
+            return None
+        for _ in range(READINGS):
+            before, found = mark, self._read()
+            mark = self._looks()
+            if mark == before:
+                self._mark = mark
+                return found
+        return None
 
     def forget(self) -> None:
         """Reads everything again at the next look."""
         self._mark = None
 
-    def _looks(self) -> Hashable:
+    def _looks(self) -> "Mark":
         raise NotImplementedError
 
     def _read(self) -> Published:
@@ -93,11 +108,11 @@ class DirectoryFeed(_Files):
         self._trust = directory / TRUST_DIRECTORY
         self._watched = tuple(directory / name for name in (CURRENT_FILE, NEXT_FILE, REVOCATIONS_FILE, GENERATION_FILE))
 
-    def _looks(self) -> Hashable:
+    def _looks(self) -> Mark:
         marks = tuple(_file_mark(path) for path in self._watched)
         if marks[-1] is None:  # not begun, or a mount that comes back
             raise FeedAway(f"{self._directory} holds no published license.")
-        return marks, _file_mark(self._trust)
+        return Mark(marks[-1], (marks, _file_mark(self._trust)))
 
     def _read(self) -> Published:
         current, following, revocations, generation = self._watched
@@ -120,11 +135,11 @@ class FileFeed(_Files):
         self._trust = trust
         self._generation = 0
 
-    def _looks(self) -> Hashable:
+    def _looks(self) -> Mark:
         mark = _file_mark(self._path)
         if mark is None:
             raise FeedAway(f"There is no file {self._path}.")
-        return mark, _file_mark(self._trust)
+        return Mark(mark, _file_mark(self._trust))
 
     def _read(self) -> Published:
         raw = _some_bytes(self._path)

@@ -183,14 +183,13 @@ class LicenseGate:
     def _look(self) -> None:
         found, damaged = self._news()
         with self._lock:
-            now = self._now()
             if found is not None and self._platform is not None:
-                held = hold(found, self._platform, self._held, now)
+                held = hold(found, self._platform, self._held, self._now())
                 self._tell(held)
                 self._held = held
             elif damaged and not self._held.genuine:
                 self._held = replace(self._held, refused=(State.INVALID,))
-            self._answer(now)
+            self._answer()
 
     def _news(self) -> tuple[Published | None, bool]:
         """What is new, and whether what is there cannot be a license. A feed that is away is no news: the last license
@@ -218,17 +217,15 @@ class LicenseGate:
     def _turn(self) -> None:
         """An answer changes by itself at this instant."""
         with self._lock:
-            self._answer(self._now())
+            self._answer()
 
     def _now(self) -> datetime:
         wall = datetime.fromtimestamp(self._clock(), UTC)
         self._seen = SeenTime(wall) if self._seen is None else self._seen.observed(wall)
         return effective_now(wall, self._seen, self._held.issued_at)
 
-    def _answer(self, now: datetime) -> None:
-        # The issue time of what was just taken in is a floor as well.
-        now = max(now, self._held.issued_at or now)
-        answers = Answers.at(self._held, now)
+    def _answer(self) -> None:
+        answers = Answers.at(self._held, self._now())
         if answers != self._answers:
             self._answers = answers
         self._deadline = inf if answers.until is None else answers.until.timestamp()
