@@ -104,8 +104,6 @@ class MailSettings:
 class DeskSettings(Database):
     """web: pages and API of the desk."""
 
-    trust_dir: Path = Path("var/trust")
-    """public trust roots (root-N.json)"""
     secure_cookies: bool = True
     """cookies only over TLS; the demo on loopback switches it off"""
     allowed_hosts: tuple[str, ...] = ()
@@ -138,6 +136,7 @@ class SigningSettings(Database):
     broker_url: str = "redis://127.0.0.1:6379/0"
     max_attempts: int = 8
     trust_dir: Path = Path("var/trust")
+    """public trust roots (root-N.json) and the pin of the first one"""
     issuer_keys: str = ""
     """DEV=file:…, UAT=file:…, PROD=file:…, comma separated"""
     issuer_key_secret: SecretStr | None = None

@@ -116,3 +116,11 @@ def test_the_schema_is_checked_and_brought_up_to_date(here: Here, tmp_path: Path
     assert (behind.exit_code, "Run: licdesk db upgrade" in behind.stderr) == (1, True)
     assert licdesk("db", "upgrade", environ=empty).exit_code == 0
     assert licdesk("db", "check", environ=empty).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("db", "check"), ("db", "upgrade"), ("users", "list"), ("jobs", "list")], ids=" ".join)
+def test_a_database_that_does_not_answer_is_a_sentence(command: tuple[str, ...], tmp_path: Path) -> None:
+    refused = licdesk(*command, environ={"LICDESK_DATABASE_URL": f"sqlite:///{tmp_path}/nowhere/desk.sqlite3"})
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("database.away: The database")
+    assert "Check LICDESK_DATABASE_URL" in refused.stderr

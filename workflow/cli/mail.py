@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.errors import DeskError
+from workflow.cli.on_database import said_plainly
 from workflow.mail.demo_keys import write_demo_keys
 from workflow.times import wall_now
 
@@ -27,11 +27,8 @@ def init(
     """Make the demo's mail authority, the signer's certificate and certificates for recipients. Repeating it changes
     nothing; a production desk gets its signer from a real authority."""
     addresses = [each.strip() for each in recipients.split(",") if each.strip()]
-    try:
+    with said_plainly():
         files = write_demo_keys(directory, inbox_keys, recipients=addresses, signer_address=signer_address, now=wall_now())
-    except DeskError as error:
-        typer.echo(f"{error} ({error.code})", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"authority     {files.authority}")
     typer.echo(f"signer        {files.signer_certificate}")
     for address, path in files.recipients.items():

@@ -6,14 +6,21 @@ from contextlib import contextmanager
 
 import typer
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from workflow.database import create_engine, reading, transaction
 from workflow.domain.roles import Actor, Role
-from workflow.errors import DeskError, Invalid
+from workflow.errors import DeskError, Invalid, Unavailable
 from workflow.settings import Database, load
 
 REFUSED = 1
+
+
+class DatabaseAway(Unavailable):
+    """The desk's database cannot be opened, or does not have what a command needs."""
+
+    code = "database.away"
 
 
 def command_line() -> Actor:
@@ -28,14 +35,14 @@ def command_line() -> Actor:
 @contextmanager
 def writing() -> Iterator[Session]:
     """A transaction on the desk's database. An expected refusal is sentences and exit status 1, never a traceback."""
-    with said_plainly(), _engine() as engine, transaction(engine) as session:
+    with said_plainly(), desk_engine() as engine, transaction(engine) as session:
         yield session
 
 
 @contextmanager
 def looking() -> Iterator[Session]:
     """A look at the desk's database."""
-    with said_plainly(), _engine() as engine, reading(engine) as session:
+    with said_plainly(), desk_engine() as engine, reading(engine) as session:
         yield session
 
 
@@ -54,9 +61,14 @@ def said_plainly() -> Iterator[None]:
 
 
 @contextmanager
-def _engine() -> Iterator[Engine]:
+def desk_engine() -> Iterator[Engine]:
+    """An engine on the database of the settings, closed at the end. Raises DatabaseAway, SettingMissing, SettingUnusable."""
     engine = create_engine(load(Database).database_url)
     try:
         yield engine
+    except OperationalError as error:
+        raise DatabaseAway(
+            f"The database {engine.url} does not answer: {error.orig}. Check LICDESK_DATABASE_URL, and whether it runs."
+        ) from error
     finally:
         engine.dispose()

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from workflow.cli import cast
 from workflow.cli.demo_tokens import write_tokens
+from workflow.cli.on_database import said_plainly
 from workflow.console.identity import open_console
 from workflow.database import create_engine, transaction
 from workflow.db.queries import customers as found
@@ -33,6 +34,7 @@ class DemoOnly(Misconfigured):
 
 
 @app.command("seed")
+@said_plainly()
 def seed(
     password_file: Annotated[Path, typer.Option(help="Holds the password of every demo account.")],
     certificates: Annotated[Path, typer.Option(help="The recipients' certificates, ADDRESS.pem each.")],
@@ -76,6 +78,7 @@ def seed(
 
 
 @app.command("tokens")
+@said_plainly()
 def tokens() -> None:
     """Write the demo people's API tokens below the data directory again, where they are missing or have ended."""
     settings = _demo_settings()
@@ -87,6 +90,7 @@ def tokens() -> None:
 
 
 @app.command("confirm")
+@said_plainly()
 def confirm(console: Annotated[Path, typer.Option(help="The console's directory.")]) -> None:
     """Confirm the demo's own console at the desk: what an operator does once, after comparing fingerprints."""
     settings = _demo_settings()
