@@ -20,6 +20,7 @@ from workflow.services.accounts import (
     SignInThrottled,
     TokenRefused,
     WrongCredentials,
+    ZoneUnknown,
 )
 from workflow.services.secrets import hash_of, hash_password
 from workflow.times import wall_now
@@ -298,6 +299,20 @@ def test_an_address_no_mail_can_have_is_refused(office: Office, email: str) -> N
     with pytest.raises(Invalid) as refused:
         add(office, email)
     assert [each.field for each in refused.value.problems] == ["email"]
+
+
+def test_a_person_whose_time_zone_nobody_knows_is_refused(office: Office) -> None:
+    with office.work() as session, pytest.raises(ZoneUnknown, match="Asia/Shanghai"):
+        accounts.add_person(
+            session,
+            people.OPERATOR,
+            email="eva@serviceme.example",
+            name="Eva",
+            roles=[],
+            password=None,
+            now=NOW,
+            time_zone="Mars/Olympus",
+        )
 
 
 def test_a_short_password_is_refused(office: Office) -> None:

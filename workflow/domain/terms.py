@@ -122,6 +122,17 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(time_zone)).astimezone(UTC)
 
 
+def is_time_zone(name: object) -> bool:
+    """Whether the time zone database knows this name."""
+    if not isinstance(name, str):
+        return False
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
 def day_in(time_zone: str, at: datetime) -> date:
     """The calendar day that an instant falls on in `time_zone`."""
     return at.astimezone(ZoneInfo(time_zone)).date()
@@ -320,9 +331,7 @@ class _Form:
         if value in (None, ""):
             self.refuse(field, "missing", "Choose the time zone, for example Asia/Shanghai.")
             return ""
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, TypeError, OSError):
+        if not is_time_zone(value):
             self.refuse(field, "unknown", "Use a time zone name such as Asia/Shanghai or Europe/Berlin.")
         return str(value)
 

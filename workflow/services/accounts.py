@@ -12,6 +12,7 @@ from workflow.db.queries import people, throttle
 from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, Role, require
+from workflow.domain.terms import is_time_zone
 from workflow.errors import Conflict, Invalid, NotFound, Problem, TooMany, Unauthenticated
 from workflow.services.secrets import hash_of, hash_password, is_password, new_token
 
@@ -70,6 +71,12 @@ class PasswordTooShort(Invalid):
     code = "accounts.password_too_short"
 
 
+class ZoneUnknown(Invalid):
+    """Not a name of the time zone database."""
+
+    code = "preferences.zone_unknown"
+
+
 def add_person(
     session: Session,
     actor: Actor,
@@ -82,7 +89,8 @@ def add_person(
     tenant: UUID | None = None,
     time_zone: str = "UTC",
 ) -> Person:
-    """A new person with these roles. Raises Invalid for an address no mail can have, AddressTaken, PasswordTooShort."""
+    """A new person with these roles. Raises Invalid for an address no mail can have, AddressTaken, PasswordTooShort,
+    ZoneUnknown."""
     address = normal_address(email, "email")
     if people.find_person_by_email(session, address) is not None:
         raise AddressTaken(f"{address} belongs to somebody already. Use another address.")
@@ -91,6 +99,7 @@ def add_person(
             f"Use at least {SHORTEST_PASSWORD} characters.",
             [Problem("password", "too_short", f"Use at least {SHORTEST_PASSWORD} characters.")],
         )
+    require_time_zone(time_zone)
     person = Person(
         email=address,
         name=name,
@@ -123,6 +132,13 @@ def revoke_role(session: Session, actor: Actor, person_id: UUID, role: Role, now
     if grant is not None:
         grant.revoked_at = now
         outbox.record(session, SystemFact("role.revoked", str(person_id), role.value), actor, now)
+
+
+def require_time_zone(name: str) -> None:
+    """Raises ZoneUnknown unless pages can show times in this zone."""
+    if not is_time_zone(name):
+        message = "Use a time zone name such as Asia/Shanghai or Europe/Berlin."
+        raise ZoneUnknown(message, [Problem("time_zone", "unknown", message)])
 
 
 def normal_address(address: str, field: str) -> str:

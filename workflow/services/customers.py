@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -14,7 +13,7 @@ from workflow.db.queries import customers
 from workflow.db.tables import Environment, Recipient, Tenant
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, require
-from workflow.domain.terms import EnvironmentName
+from workflow.domain.terms import EnvironmentName, is_time_zone
 from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.license_file import MalformedLicense, canonical, new_license_id
 from workflow.services.accounts import normal_address
@@ -51,9 +50,7 @@ def add_tenant(session: Session, actor: Actor, *, tenant_id: str, company: str, 
         problems.append(Problem("company", "missing", "Enter the company's name in at most 200 characters."))
     elif not _fits_a_license(company):
         problems.append(Problem("company", "invisible_character", "Remove the invisible characters from the company's name."))
-    try:
-        ZoneInfo(time_zone)
-    except (KeyError, ValueError, OSError):
+    if not is_time_zone(time_zone):
         problems.append(Problem("time_zone", "unknown", "Use a time zone name such as Asia/Shanghai."))
     if problems:
         raise CustomerRefused("The customer was not added.", problems)
