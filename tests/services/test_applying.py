@@ -1,5 +1,6 @@
 """What a liaison does: write an application, hand it in, hand it in again, take it back, renew, copy."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
@@ -278,7 +279,7 @@ def test_after_it_was_issued_nothing_can_be_taken_back(office: Office) -> None:
     number = office.issued()
     with office.work() as session:
         application = applications.get_application(session, number)
-        with pytest.raises(IllegalMove, match="is issued, so it cannot withdraw"):
+        with pytest.raises(IllegalMove, match="is issued, so it cannot be withdrawn"):
             applying.withdraw(session, people.LIAISON, application, application.version, "", NOW)
 
 
@@ -365,6 +366,8 @@ def test_a_copy_starts_anew_with_the_same_answers(office: Office) -> None:
         copied = applying.copy_as_new(session, people.LIAISON, applications.get_application(session, source), NOW)
     assert copied.number != source
     assert copied.copied_from == office.application(source).id
+    (drafted,) = office.history(copied.number)
+    assert json.loads(drafted.payload)["copied_from"] == source
     office.submit(copied.number)
     assert (office.status(copied.number), office.status(source)) == ("submitted", "rejected")
 

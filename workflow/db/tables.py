@@ -138,7 +138,7 @@ class Environment(DeskTable, table=True):
 
 
 class Recipient(DeskTable, table=True):
-    """An administrator at the customer, and how to encrypt to them. `environment` None: for all of them."""
+    """An administrator at the customer, and how to encrypt to them. Without a certificate the portal is the way."""
 
     __table_args__ = (UniqueConstraint("tenant", "address"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)

@@ -82,6 +82,28 @@ TRANSITIONS: Mapping[tuple[Status, Action], Status] = MappingProxyType(
 )
 
 
+_IS = {Status.DRAFT: "a draft", Status.CHANGES_REQUESTED: "sent back"}
+_CANNOT: Mapping[Action, str] = MappingProxyType(
+    {
+        Action.SAVE: "be edited",
+        Action.SUBMIT: "be submitted",
+        Action.REVISE: "be revised",
+        Action.RECORD_APPROVAL: "be approved",
+        Action.APPROVE: "be approved",
+        Action.REQUEST_CHANGES: "be sent back",
+        Action.REJECT: "be rejected",
+        Action.RESCIND: "have its approval taken back",
+        Action.WITHDRAW: "be withdrawn",
+        Action.ISSUE: "be issued",
+        Action.DELIVER: "be delivered",
+        Action.ACTIVATE: "be activated",
+        Action.SUPERSEDE: "be superseded",
+        Action.EXPIRE: "expire",
+        Action.REVOKE: "be revoked",
+    }
+)
+
+
 class IllegalMove(Conflict):
     """The table has no such move from this status."""
 
@@ -90,7 +112,7 @@ class IllegalMove(Conflict):
 
     def __init__(self, status: Status, action: Action) -> None:
         super().__init__(
-            f"This application is {status.value.replace('_', ' ')}, so it cannot {action.value.replace('_', ' ')}. "
+            f"This application is {_IS.get(status, status.value)}, so it cannot {_CANNOT[action]}. "
             "Look at its page for what happened."
         )
         self.status = status

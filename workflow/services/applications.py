@@ -57,8 +57,9 @@ def save_draft(
     *,
     application: Application | None = None,
     seen_version: int | None = None,
+    copied_from: Application | None = None,
 ) -> Application:
-    """Keeps what the form holds, complete or not, in a new draft or the given one.
+    """Keeps what the form holds, complete or not, in a new draft or the given one. A new one can name what it was copied from.
 
     Raises NotYours, AlreadyMoved for a stale form, IllegalMove once it cannot be edited.
     """
@@ -74,12 +75,14 @@ def save_draft(
             draft=draft,
             title=title,
             request=request,
+            copied_from=copied_from.id if copied_from else None,
             created_at=now,
             updated_at=now,
         )
         session.add(made)
         session.flush()  # the event refers to it
-        outbox.record(session, DraftSaved(), actor, now, application=made)
+        fact = DraftSaved(copied_from.number if copied_from else None)
+        outbox.record(session, fact, actor, now, application=made)
         return made
     _require_owner(application, actor)
     if Status(application.status) is Status.SUBMITTED:  # may be revised: the draft waits beside what was submitted
@@ -207,9 +210,7 @@ def start_renewal(session: Session, actor: Actor, issued: IssuedLicense, now: da
 
 def copy_as_new(session: Session, actor: Actor, source: Application, now: datetime) -> Application:
     """A draft with the answers of another application, linked to it."""
-    draft = save_draft(session, actor, json.loads(source.draft), now)
-    draft.copied_from = source.id
-    return draft
+    return save_draft(session, actor, json.loads(source.draft), now, copied_from=source)
 
 
 def content_of(session: Session, application: Application) -> ApplicationContent:

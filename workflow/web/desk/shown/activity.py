@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from workflow.domain import events as facts
+from workflow.web.desk.shown.delivery import CHANNEL_WORDS
 
 
 class StoredEvent(Protocol):
@@ -35,8 +36,6 @@ class Entry:
 Sentence = Callable[[str, Mapping[str, Any]], tuple[str, str, str]]
 """From the actor's name and the payload to icon, kind and sentence."""
 
-_MESSAGES = {"smime": "Encrypted mail", "openpgp": "Encrypted mail", "portal": "Link to the portal"}
-
 
 def _receipt_kept(_who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
     return "inbox", "", f"A receipt ({said['event']}) was kept as evidence: {said['reason']}"
@@ -44,7 +43,11 @@ def _receipt_kept(_who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
 
 _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
     {
-        facts.DraftSaved.type: lambda who, _: ("pencil", "", f"Draft started by {who}"),
+        facts.DraftSaved.type: lambda who, said: (
+            "pencil",
+            "",
+            f"Draft started by {who}" + (f", copied from {said['copied_from']}" if said["copied_from"] else ""),
+        ),
         facts.ApplicationSubmitted.type: lambda who, said: (
             "send",
             "",
@@ -75,7 +78,7 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
         facts.DeliveryAccepted.type: lambda _who, said: (
             "mail-check",
             "ok",
-            f"{_MESSAGES.get(said['channel'], 'Mail')} to {said['address']} accepted by the mail server",
+            f"{CHANNEL_WORDS.get(said['channel'], 'Mail')} to {said['address']} accepted by the mail server",
         ),
         facts.DeliveryFailed.type: lambda _who, said: ("mail-x", "bad", f"Delivery to {said['address']} refused"),
         facts.LicenseDelivered.type: lambda _who, said: (

@@ -33,10 +33,8 @@ class Work(Protocol):
 
 CHANNEL_WORDS = {
     "smime": "Encrypted mail",
-    "openpgp": "Encrypted mail",
     "portal": "Link to the portal",
     "signed": "Signed mail",
-    "plain": "Mail",
 }
 
 
