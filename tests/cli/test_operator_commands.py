@@ -16,6 +16,7 @@ from workflow.db import outbox
 from workflow.db.queries import people
 from workflow.db.tables import EventRow, JobRow
 from workflow.domain.events import Job
+from workflow.errors import Unauthenticated
 from workflow.services import accounts
 from workflow.times import utc_now, wall_now
 
@@ -48,6 +49,24 @@ def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) ->
     with transaction(engine) as session:
         granted = session.exec(select(EventRow).where(EventRow.actor_name.endswith("(command line)"))).first()  # type: ignore[attr-defined]  # a column
     assert granted is not None, "the audit record says who did it, and how"
+
+
+def test_a_forgotten_password_is_replaced_and_the_old_sessions_end(here: Here, engine: Engine, tmp_path: Path) -> None:
+    old = here("users", "add", "a@b.example", "--name", "A", "--role", "liaison").stdout.split("Password: ")[1].split()[0]
+    with transaction(engine) as session:
+        cookie, _ = accounts.sign_in(session, "a@b.example", old, now=utc_now(), wall=wall_now())
+    new = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
+    with transaction(engine) as session:
+        accounts.sign_in(session, "a@b.example", new, now=utc_now(), wall=wall_now())
+        with pytest.raises(Unauthenticated):
+            accounts.actor_for_session(session, cookie, now=utc_now(), wall=wall_now())
+    with pytest.raises(Unauthenticated), transaction(engine) as session:
+        accounts.sign_in(session, "a@b.example", old, now=utc_now(), wall=wall_now())
+    file = tmp_path / "password"
+    file.write_text("short\n")
+    refused = here("users", "password", "a@b.example", "--password-file", str(file))
+    assert (refused.exit_code, "accounts.password_too_short" in refused.stderr) == (1, True)
+    assert here("users", "password", "nobody@b.example").exit_code == 1
 
 
 def test_a_password_can_come_from_a_file_and_must_be_long_enough(here: Here, engine: Engine, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.conftest import find_chromium
 from tests.console import vendor
-from workflow.license_gate import LicenseGate
 from workflow.license_file import verify_receipt
+from workflow.license_gate import LicenseGate
 
 pytestmark = pytest.mark.browser
 

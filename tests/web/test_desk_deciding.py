@@ -75,6 +75,7 @@ def test_sending_back_needs_a_comment_which_the_liaison_then_reads(browser: Open
 
 def test_a_revision_shows_what_is_not_licensed_too(browser: Open, company: Company) -> None:
     number = company.apply(recipients=[WITH_CERTIFICATE, WITHOUT_CERTIFICATE])
+    letters = company.jobs(Job.LETTER)
     liaison, approver = browser("liaison"), browser("approver")
     approver.open(f"/approvals/{number}")
     assert "Revised since" not in approver.words
@@ -82,7 +83,10 @@ def test_a_revision_shows_what_is_not_licensed_too(browser: Open, company: Compa
     liaison.send(
         f"/applications/{number}/edit", recipients=[WITH_CERTIFICATE], contract_reference="C-77", note="", action="continue"
     )
+    assert "Told by e-mail" not in liaison.words
     liaison.send(f"/applications/{number}/submit")
+    assert "told by e-mail" not in liaison.words, "a revision of what waits already sends no second letter"
+    assert company.jobs(Job.LETTER) == letters
     approver.open(f"/approvals/{number}")
     assert f"2 recipients 1 recipient removed: {WITHOUT_CERTIFICATE}" in approver.words
     assert "None C-77" in approver.words

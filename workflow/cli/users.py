@@ -98,6 +98,24 @@ def change_roles(
     typer.echo(f"{person.email}: {held}.")
 
 
+@app.command("password")
+def new_password(
+    email: Email,
+    password_file: Annotated[
+        Path | None, typer.Option(help="Holds the new password; one is made when not given.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Give a person a new password; their sessions end. A password that is made is shown once."""
+    with said_plainly():
+        given = _read_password(password_file)
+    password = given or secrets.token_urlsafe(15)
+    with writing() as session:
+        accounts.set_password(session, command_line(), _get(session, email).id, password, utc_now())
+    typer.echo(f"{email} has a new password and signs in again.")
+    if given is None:
+        typer.echo(f"Password: {password}  (shown once)")
+
+
 @app.command()
 def disable(email: Email) -> None:
     """Nobody signs in as this person again, and their tokens end. What they did stays."""

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from sqlmodel import Session
+from sqlalchemy import delete
+from sqlmodel import Session, col
 
 from workflow.db import outbox
 from workflow.db.queries import people, throttle
@@ -94,11 +95,8 @@ def add_person(
     address = normal_address(email, "email")
     if people.find_person_by_email(session, address) is not None:
         raise AddressTaken(f"{address} belongs to somebody already. Use another address.")
-    if password is not None and len(password) < SHORTEST_PASSWORD:
-        raise PasswordTooShort(
-            f"Use at least {SHORTEST_PASSWORD} characters.",
-            [Problem("password", "too_short", f"Use at least {SHORTEST_PASSWORD} characters.")],
-        )
+    if password is not None:
+        _require_length(password)
     require_time_zone(time_zone)
     person = Person(
         email=address,
@@ -281,6 +279,16 @@ def touch_token(session: Session, token: str, wall: datetime) -> None:
         found[0].used_at = wall
 
 
+def set_password(session: Session, actor: Actor, person_id: UUID, password: str, now: datetime) -> None:
+    """A new password for somebody, whose sessions end with the old one. API tokens stay. Raises PasswordTooShort."""
+    require(actor, Permission.OPERATE)
+    _require_length(password)
+    person = people.get_person(session, person_id)
+    person.password_hash = hash_password(password)
+    session.execute(delete(SignedIn).where(col(SignedIn.person) == person.id))
+    outbox.record(session, SystemFact("person.password_set", str(person.id)), actor, now)
+
+
 def disable_person(session: Session, actor: Actor, person_id: UUID, now: datetime) -> None:
     """Nobody signs in as this person again; what they did stays."""
     require(actor, Permission.OPERATE)
@@ -288,6 +296,12 @@ def disable_person(session: Session, actor: Actor, person_id: UUID, now: datetim
     if person.disabled_at is None:
         person.disabled_at = now
         outbox.record(session, SystemFact("person.disabled", str(person.id)), actor, now)
+
+
+def _require_length(password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        said = f"Use at least {SHORTEST_PASSWORD} characters."
+        raise PasswordTooShort(said, [Problem("password", "too_short", said)])
 
 
 def _sign_in_key(email: str) -> str:

@@ -203,11 +203,13 @@ def submit(request: Request, house: Inside, me: Liaison, number: str, form: Post
     """Hands the application to the approvers."""
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
+        revises = Status(application.status) is Status.SUBMITTED
         try:
             applications.submit(session, me.actor, house.desk, application, form.integer("version") or 0, utc_now())
         except TermsRefused:
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
-    return go_on(request, f"/applications/{number}", "Submitted. The approvers were told by e-mail.")
+    told = "Revised. The approvers see the new answers; they were told of this application before."
+    return go_on(request, f"/applications/{number}", told if revises else "Submitted. The approvers were told by e-mail.")
 
 
 def _saved(
