@@ -23,7 +23,8 @@ class DeskError(Exception):
     def told(self, zone: str) -> str:
         """The sentence for somebody who reads times in `zone`; most sentences have none."""
         del zone
-        return str(self)
+        said = self.args[0] if self.args else ""
+        return said if isinstance(said, str) else str(self)  # as it was said: a page may know it in another language
 
 
 class NotFound(DeskError):

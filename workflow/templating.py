@@ -37,8 +37,13 @@ def day(value: date) -> str:
 
 def instant(value: datetime, zone: str | ZoneInfo = "UTC") -> str:
     """6 Dec 2026, 14:35 in the given zone."""
-    local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
+    local = in_zone(value, zone)
     return f"{day(local.date())}, {local:%H:%M}"
+
+
+def in_zone(value: datetime, zone: str | ZoneInfo) -> datetime:
+    """The same instant as the clocks of a zone show it."""
+    return value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
 
 
 def number(value: int) -> str:

@@ -11,6 +11,7 @@ from tests.console import vendor
 from tests.console.acting import activate, activated, look, staged
 from workflow.console import install, publishing, receipts
 from workflow.console.identity import Console
+from workflow.console.said import unpacked
 from workflow.console.rounds import Rounds
 from workflow.console.store import InstalledLicense, OutgoingReceipt, Standing
 from workflow.database import reading, transaction
@@ -57,7 +58,8 @@ def test_what_is_taken_away_needs_an_acknowledgement(console: Console) -> None:
         activate(console, upload.id, acknowledged=False)
     assert [each.text for each in refused.value.losses] == ["Speech models stop working"]
     assert standings(console) == {1: Standing.CURRENT}
-    assert activate(console, upload.id).acknowledged == ["Speech models stop working"]
+    row = activate(console, upload.id)
+    assert [unpacked(each) for each in row.acknowledged] == ["Speech models stop working"]
 
 
 def test_gains_alone_need_none(console: Console) -> None:

@@ -30,7 +30,7 @@ def application(**options: object) -> FastAPI:
     app = FastAPI()
     site = Site(public_url=ORIGIN, cookies=Cookies("test", secure=False), layout="partials/door.html", **options)
     site.install(app)
-    site.pages.environment.globals["page"] = PAGE
+    site.pages.environments["en"].globals["page"] = PAGE
 
     @app.get("/form")
     def form(request: Request) -> HTMLResponse:

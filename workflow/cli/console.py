@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console as Terminal
@@ -17,6 +17,7 @@ from workflow.cli import serving
 from workflow.console import accounts, changes, current, history, identity, install, publishing, revocations, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
+from workflow.console.said import unpacked
 from workflow.console.store import InstalledLicense, RefusedUpload, Standing
 from workflow.database import reading, transaction
 from workflow.errors import DeskError
@@ -279,18 +280,19 @@ def _take_in(console: Console, file: Path, person: str) -> uploads.Outcome:
         return uploads.take_in(session, console, raw, file.name, person, utc_now(), wall_now())
 
 
-def _show_checks(checks: list[dict[str, str]], *, quiet: bool) -> None:
+def _show_checks(checks: list[dict[str, Any]], *, quiet: bool) -> None:
     if quiet:
         return
     for each in checks:
-        detail = f": {each['detail']}" if each["detail"] else ""
-        typer.echo(f" {MARKS[each['result']]} {each['title']}{detail}")
+        detail = f": {unpacked(each['detail'])}" if each["detail"] else ""
+        typer.echo(f" {MARKS[each['result']]} {unpacked(each['title'])}{detail}")
 
 
 def _say_refused(refused: RefusedUpload, as_json: bool) -> NoReturn:
     if as_json:
         facts = {"result": "refused", "code": refused.code, "message": refused.message, "reference": refused.id}
-        typer.echo(json.dumps(facts | {"checks": refused.checks, "contact": refused.contact}, indent=1))
+        checks = [each | {"title": unpacked(each["title"]), "detail": unpacked(each["detail"])} for each in refused.checks]
+        typer.echo(json.dumps(facts | {"checks": checks, "contact": refused.contact}, indent=1))
     else:
         _show_checks(refused.checks, quiet=False)
         typer.echo(f"{refused.code}: {refused.message}", err=True)

@@ -14,6 +14,7 @@ from workflow.console.identity import AlreadyInitialized, digest
 from workflow.console.store import Administrator, SignInFailure, SignInSession
 from workflow.database import transaction
 from workflow.errors import Invalid, NotFound, Problem, TooMany, Unauthenticated
+from workflow.license_file import say
 
 IDLE_LIMIT = timedelta(minutes=60)
 ABSOLUTE_LIMIT = timedelta(hours=12)
@@ -139,7 +140,7 @@ def sign_in(engine: Engine, address: str, password: str, network: str, now: date
         _count_failure(session, of_network, now)
         account = _account(session, address)
     if not _matches(account.password_hash if account else _NOBODY, password) or account is None:
-        raise WrongCredentials("The e-mail address or the password is not right. Check both and try again.")
+        raise WrongCredentials(say("The e-mail address or the password is not right. Check both and try again."))
     with transaction(engine) as session:
         _take_back(session, of_account, everything=True)
         _take_back(session, of_network, everything=False)
@@ -215,7 +216,9 @@ def _require_no_pause(session: Session, key: str, free: int, now: datetime) -> N
     pause = min(FIRST_PAUSE * 2 ** min(row.count - free, 10), LONGEST_PAUSE)
     left = int((pause - (now - row.last_at)).total_seconds())
     if left > 0:
-        raise TooManyAttempts(f"Too many failed attempts. Try again in {-(-left // 60)} min.", retry_after=left + 1)
+        raise TooManyAttempts(
+            say("Too many failed attempts. Try again in %(minutes)s min.", minutes=-(-left // 60)), retry_after=left + 1
+        )
 
 
 def _count_failure(session: Session, key: str, now: datetime) -> None:

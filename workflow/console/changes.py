@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from workflow.license_file import LicenseClaims, Limit, OnExpiry, Over, last_usable_day
+from workflow.license_file import LicenseClaims, Limit, OnExpiry, Over, Sentence, last_usable_day, say, say_counted
+from workflow.license_file.wording import Fact
 
 SEVERITY = {OnExpiry.WARN: 0, OnExpiry.BLOCK_NEW: 1, OnExpiry.READ_ONLY: 2}
 
@@ -29,11 +30,11 @@ class Term(StrEnum):
 
 @dataclass(frozen=True)
 class Loss:
-    """Something granted that the new license takes away. `what` is a code; `text` is a sentence for people."""
+    """Something granted that the new license takes away. `what` is a code; `text` says it to people, without a full stop."""
 
     term: Term
     what: str
-    text: str
+    text: Sentence
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,17 @@ def losses(changes: Iterable[Change]) -> tuple[Loss, ...]:
 def title(code: str) -> str:
     """A code of the catalogue for people: agent-studio becomes Agent Studio, api-access API Access."""
     words = code.replace("_", "-").split("-")
-    return " ".join(word.upper() if word in _ACRONYMS else word.capitalize() for word in words)
+    return _MODEL_TYPES.get(code) or " ".join(word.upper() if word in _ACRONYMS else word.capitalize() for word in words)
 
+
+# Modules are names of products; what kind of model it is has a word in every language.
+_MODEL_TYPES = {
+    "chat": say("Chat"),
+    "embedding": say("Embedding"),
+    "rerank": say("Rerank"),
+    "vision": say("Vision"),
+    "speech": say("Speech"),
+}
 
 _ACRONYMS = frozenset({"ai", "api", "llm", "ocr", "rag", "sdk", "sso", "tts", "asr", "bi", "ui"})
 
@@ -86,12 +96,37 @@ def _validity(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     delta = (new[1] - now[1]).days if now else None
     lost = before is not None and after.valid_until < before.valid_until
     days = -delta if delta else 0
-    text = f"The license ends {f'{days} days' if days > 1 else 'a day' if days else 'some hours'} earlier"
+    text = (
+        say_counted("The license ends %(num)s day earlier", "The license ends %(num)s days earlier", days)
+        if days
+        else say("The license ends some hours earlier")
+    )
     taken = (Loss(Term.VALIDITY, "valid_until", text),) if lost else ()
     return Change(Term.VALIDITY, now, new, delta=delta, losses=taken)
 
 
-def _limit(term: Term, name: str, noun: str) -> Callable[[LicenseClaims | None, LicenseClaims], Change]:
+@dataclass(frozen=True)
+class _Words:
+    """What is said about one limit. Whole sentences: other languages put the number and the noun elsewhere."""
+
+    fewer: Callable[[Fact, Fact], Sentence]
+    refused: Sentence
+    counted: Sentence
+
+
+_AGENTS = _Words(
+    lambda new, old: say("At most %(new)s agents are allowed, until now %(old)s", new=new, old=old),
+    say("New agents are refused above the limit, until now there was a warning"),
+    say("Agents are counted in another way"),
+)
+_USERS = _Words(
+    lambda new, old: say("At most %(new)s users are allowed, until now %(old)s", new=new, old=old),
+    say("New users are refused above the limit, until now there was a warning"),
+    say("Users are counted in another way"),
+)
+
+
+def _limit(term: Term, name: str, words: _Words) -> Callable[[LicenseClaims | None, LicenseClaims], Change]:
     def compare(before: LicenseClaims | None, after: LicenseClaims) -> Change:
         now, new = (before.limits[name] if before else None), after.limits[name]
         taken: list[Loss] = []
@@ -99,13 +134,12 @@ def _limit(term: Term, name: str, noun: str) -> Callable[[LicenseClaims | None, 
         if now is not None:
             if now.max is not None and new.max is not None:
                 delta = new.max - now.max
-            if _fewer(now, new):
-                text = f"At most {new.max:,} {noun} are allowed, until now {_amount(now)}"
-                taken.append(Loss(term, "max", text))
+            if new.max is not None and _fewer(now, new):
+                taken.append(Loss(term, "max", words.fewer(new.max, _amount(now))))
             if now.over is Over.WARN and new.over is Over.BLOCK_NEW:
-                taken.append(Loss(term, "over", f"New {noun} are refused above the limit, until now there was a warning"))
+                taken.append(Loss(term, "over", words.refused))
             if now.count is not new.count:
-                taken.append(Loss(term, "count", f"{noun.capitalize()} are counted in another way"))
+                taken.append(Loss(term, "count", words.counted))
         return Change(term, now, new, delta=delta, losses=tuple(taken))
 
     return compare
@@ -115,27 +149,27 @@ def _fewer(now: Limit, new: Limit) -> bool:
     return new.max is not None and (now.max is None or new.max < now.max)
 
 
-def _amount(limit: Limit) -> str:
-    return "without limit" if limit.max is None else f"{limit.max:,}"
+def _amount(limit: Limit) -> Fact:
+    return say("without limit") if limit.max is None else limit.max
 
 
 def _modules(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     now = {each.code: each.until for each in before.modules} if before else None
     new = {each.code: each.until for each in after.modules}
     added, removed = _difference(now, new)
-    taken = [Loss(Term.MODULES, code, f"{title(code)} stops working") for code in removed]
+    taken = [Loss(Term.MODULES, code, say("%(name)s stops working", name=title(code))) for code in removed]
     for code in (now or {}).keys() & new.keys():
         ends_now = (now or {})[code] or (before.valid_until if before else None)
         ends_new = new[code]
         if ends_new is not None and ends_now is not None and ends_new < ends_now:
-            taken.append(Loss(Term.MODULES, code, f"{title(code)} ends earlier than before"))
+            taken.append(Loss(Term.MODULES, code, say("%(name)s ends earlier than before", name=title(code))))
     return Change(Term.MODULES, now, new, added, removed, losses=tuple(taken))
 
 
 def _model_types(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     now, new = (before.model_types if before else None), after.model_types
     added, removed = _difference(now, new)
-    taken = tuple(Loss(Term.MODEL_TYPES, code, f"{title(code)} models stop working") for code in removed)
+    taken = tuple(Loss(Term.MODEL_TYPES, code, say("%(name)s models stop working", name=title(code))) for code in removed)
     return Change(Term.MODEL_TYPES, sorted(now) if now is not None else None, sorted(new), added, removed, losses=taken)
 
 
@@ -143,7 +177,7 @@ def _restrictions(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     now = {each.code: each.text for each in before.restrictions} if before else None
     new = {each.code: each.text for each in after.restrictions}
     added, removed = _difference(now, new)
-    taken = tuple(Loss(Term.RESTRICTIONS, code, f"A new restriction applies: {new[code]}") for code in added)
+    taken = tuple(Loss(Term.RESTRICTIONS, code, say("A new restriction applies: %(text)s", text=new[code])) for code in added)
     return Change(Term.RESTRICTIONS, now, new, added, removed, losses=taken if before else ())
 
 
@@ -151,14 +185,14 @@ def _grace(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     now = (before.grace_until - before.valid_until).days if before else None
     new = (after.grace_until - after.valid_until).days
     lost = now is not None and new < now
-    taken = (Loss(Term.GRACE, "grace", f"The days of grace after the end go down to {new}"),) if lost else ()
+    taken = (Loss(Term.GRACE, "grace", say("The days of grace after the end go down to %(days)s", days=new)),) if lost else ()
     return Change(Term.GRACE, now, new, delta=new - now if now is not None else None, losses=taken)
 
 
 def _on_expiry(before: LicenseClaims | None, after: LicenseClaims) -> Change:
     now, new = (before.on_expiry if before else None), after.on_expiry
     lost = now is not None and SEVERITY[new] > SEVERITY[now]
-    taken = (Loss(Term.ON_EXPIRY, new.value, "More is switched off after the license ends"),) if lost else ()
+    taken = (Loss(Term.ON_EXPIRY, new.value, say("More is switched off after the license ends")),) if lost else ()
     return Change(Term.ON_EXPIRY, now, new, losses=taken)
 
 
@@ -181,8 +215,8 @@ def _difference(before: Iterable[str] | None, after: Iterable[str]) -> tuple[tup
 
 _COMPARISONS = (
     _validity,
-    _limit(Term.AGENTS, "agents", "agents"),
-    _limit(Term.USERS, "users", "users"),
+    _limit(Term.AGENTS, "agents", _AGENTS),
+    _limit(Term.USERS, "users", _USERS),
     _modules,
     _model_types,
     _restrictions,

@@ -10,7 +10,7 @@ from sqlmodel import Session, and_, col, or_, select, true
 from workflow.console.current import rfc3339
 from workflow.console.store import InstalledLicense, RefusedUpload
 from workflow.errors import NotFound
-from workflow.license_file import LicenseClaims, decode_claims
+from workflow.license_file import LicenseClaims, decode_claims, say
 from workflow.license_file import envelope as container
 
 PAGE_SIZE = 25
@@ -68,7 +68,7 @@ def get_installed(session: Session, installed_id: int) -> InstalledLicense:
     """An installed license with its exact bytes. Raises NoSuchEntry."""
     found = session.get(InstalledLicense, installed_id)
     if found is None:
-        raise NoSuchEntry("There is no such license in the history.")
+        raise NoSuchEntry(say("There is no such license in the history."))
     return found
 
 

@@ -9,9 +9,12 @@ from workflow.console import changes, current, receipts, revocations, store, upl
 from workflow.console.changes import Change, Loss
 from workflow.console.current import Situation
 from workflow.console.identity import Console
+from workflow.console.said import packed
 from workflow.console.store import InstalledLicense, StagedUpload, Standing, StoredRoot
 from workflow.errors import Conflict, Invalid, Problem
-from workflow.license_file import LicenseRefused, ReceiptEvent, State, VerifiedLicense
+from workflow.license_file import LicenseRefused, ReceiptEvent, State, VerifiedLicense, say, sentence_of
+
+ALREADY_THERE = say("This very license was installed meanwhile. There is nothing left to do.")
 
 log = logging.getLogger("licdesk.console.install")
 
@@ -36,7 +39,7 @@ class AlreadyUsed(Conflict):
     title = "Already done"
 
     def __init__(self, installed_id: int) -> None:
-        super().__init__("This file was activated already.")
+        super().__init__(say("This file was activated already."))
         self.installed_id = installed_id
 
 
@@ -46,7 +49,7 @@ class NotAcknowledged(Invalid):
     code = "console.not_acknowledged"
 
     def __init__(self, lost: tuple[Loss, ...]) -> None:
-        message = "Confirm that you understand what stops working"
+        message = say("Confirm that you understand what stops working")
         super().__init__(message, [Problem("acknowledged", self.code, message)])
         self.losses = lost
 
@@ -116,30 +119,34 @@ def take_over(session: Session, console: Console, now: datetime, wall: datetime)
 def _usable(session: Session, upload_id: str, by: str, wall: datetime) -> StagedUpload:
     staged = uploads.find_staged(session, upload_id, by)
     if staged is None:
-        raise uploads.NoSuchUpload("This upload is not here any more. Upload the file again.")
+        raise uploads.NoSuchUpload
     if staged.installed_id is not None:
         raise AlreadyUsed(staged.installed_id)
     if staged.until <= wall:
-        raise UploadRanOut("A file waits for 30 minutes after its upload. Upload it again; nothing was changed.")
+        raise UploadRanOut(say("A file waits for 30 minutes after its upload. Upload it again; nothing was changed."))
     return staged
 
 
 def _what_happened(session: Session) -> str:
     newest = session.exec(select(InstalledLicense).order_by(col(InstalledLicense.id).desc()).limit(1)).first()
-    did = "The license in force changed"
-    if newest is not None:
-        verb = "scheduled" if newest.standing == Standing.SCHEDULED else "activated"
-        did = f"{newest.created_by} {verb} version {newest.version}"
-    return f"{did} after you opened this page. Nothing of yours was changed."
+    if newest is None:
+        return say("The license in force changed after you opened this page. Nothing of yours was changed.")
+    did = say("activated") if newest.standing != Standing.SCHEDULED else say("scheduled")
+    return say(
+        "%(who)s %(did)s version %(n)s after you opened this page. Nothing of yours was changed.",
+        who=newest.created_by,
+        did=did,
+        n=newest.version,
+    )
 
 
 def _still_good(session: Session, console: Console, situation: Situation, staged: StagedUpload) -> VerifiedLicense:
     try:
         verified = uploads.verify_new(session, console, situation, staged.raw)
     except LicenseRefused as refused:
-        raise NoLongerAccepted(str(refused)) from refused
+        raise NoLongerAccepted(sentence_of(refused)) from refused
     if verified.already_installed:
-        raise NoLongerAccepted("This very license was installed meanwhile. There is nothing left to do.")
+        raise NoLongerAccepted(ALREADY_THERE)
     return verified
 
 
@@ -174,7 +181,7 @@ def _install(
         grace_until=claims.grace_until,
         file_name=staged.file_name,
         reference=staged.id,
-        acknowledged=[each.text for each in lost],
+        acknowledged=[packed(each.text) for each in lost],
         created_by=staged.uploaded_by,
         created_at=now,
         in_force_at=None if starts_later else now,

@@ -26,6 +26,7 @@ from workflow.license_file import (
     ReceiptClaims,
     ReceiptEvent,
     TrustRoot,
+    say,
     sign_receipt,
     verify_receipt,
 )
@@ -112,7 +113,7 @@ def get_receipt(session: Session, sequence: int) -> OutgoingReceipt:
     """The receipt with this number. Raises NoSuchReceipt."""
     found = session.get(OutgoingReceipt, sequence)
     if found is None:
-        raise NoSuchReceipt("There is no such receipt here.")
+        raise NoSuchReceipt(say("There is no such receipt here."))
     return found
 
 
@@ -175,10 +176,10 @@ def _post(client: httpx.Client, desk_url: str, raw: bytes) -> str | None:
     try:
         answer = client.post(address, content=raw, headers=headers, timeout=TIMEOUT.total_seconds())
     except httpx.HTTPError as error:
-        return f"The desk cannot be reached ({type(error).__name__})."
+        return say("The desk cannot be reached (%(error)s).", error=type(error).__name__)
     if answer.status_code == httpx.codes.ACCEPTED:
         return None
-    return f"The desk answered {answer.status_code}."
+    return say("The desk answered %(status)s.", status=answer.status_code)
 
 
 def _pause(attempts: int) -> timedelta:

@@ -12,6 +12,7 @@ from sqlalchemy import JSON, CheckConstraint, Column, Engine, Index, LargeBinary
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from workflow.console.said import Said
 from workflow.database import UtcDateTime, create_engine
 
 DATABASE_FILE = "console.sqlite3"
@@ -43,6 +44,10 @@ def _moment(*, nullable: bool = False, index: bool = False) -> Any:
 
 def _bytes() -> Any:
     return Field(sa_column=Column(LargeBinary(), nullable=False))
+
+
+def _sentence(*, nullable: bool = False) -> Any:
+    return Field(default=None if nullable else ..., sa_column=Column(Said(), nullable=nullable))
 
 
 def _json() -> Any:
@@ -103,7 +108,7 @@ class StagedUpload(ConsoleTable, table=True):
     payload_sha256: str
     verdict: str
     """ACTIVE, SCHEDULED or GRACE as the verifier said at that moment"""
-    checks: list[dict[str, str]] = _json()
+    checks: list[dict[str, Any]] = _json()
     uploaded_by: str
     created_at: datetime = _moment(index=True)
     until: datetime = _moment()
@@ -123,8 +128,9 @@ class RefusedUpload(ConsoleTable, table=True):
     file_sha256: str | None = None
     """none when the file was cut off at the limit"""
     code: str
-    message: str
-    checks: list[dict[str, str]] = _json()
+    message: str = _sentence()
+    checks: list[dict[str, Any]] = _json()
+    """name, result, title and detail of each; the last two as `said.packed` makes them"""
     contact: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """from the file, only when its signature was good"""
     uploaded_by: str
@@ -156,8 +162,8 @@ class InstalledLicense(ConsoleTable, table=True):
     file_name: str
     reference: str
     """of the upload it came from"""
-    acknowledged: list[str] = _json()
-    """what it took away, as the person confirmed it"""
+    acknowledged: list[Any] = _json()
+    """what it took away, as the person confirmed it, each as `said.packed` makes it"""
     created_by: str
     created_at: datetime = _moment(index=True)
     """when a person activated or scheduled it"""
@@ -191,7 +197,7 @@ class OutgoingReceipt(ConsoleTable, table=True):
     state: str = SendState.WAITING
     attempts: int = 0
     next_at: datetime = _moment(index=True)
-    last_error: str | None = None
+    last_error: str | None = _sentence(nullable=True)
     sent_at: datetime | None = _moment(nullable=True)
 
 

@@ -5,12 +5,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
 from workflow.console import clock, current
 from workflow.console.current import Situation
 from workflow.console.identity import Console, digest
+from workflow.console.said import packed
 from workflow.console.store import InstalledLicense, RefusedUpload, StagedUpload
 from workflow.errors import NotFound
 from workflow.license_file import (
@@ -24,6 +26,8 @@ from workflow.license_file import (
     TrustRoot,
     VerifiedLicense,
     newer_roots,
+    say,
+    sentence_of,
     verify_license,
 )
 from workflow.license_file import envelope as container
@@ -37,6 +41,9 @@ class NoSuchUpload(NotFound):
     """Unknown, forgotten, or somebody else's."""
 
     code = "console.no_upload"
+
+    def __init__(self) -> None:
+        super().__init__(say("This upload is not here any more. Upload the file again."))
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,11 @@ def take_in(session: Session, console: Console, raw: bytes, file_name: str, by: 
 def refuse_too_large(session: Session, file_name: str, size: int, by: str, now: datetime) -> RefusedUpload:
     """Records a file that was cut off at the limit; `size` is at least that of the file as far as it was read."""
     refused = TooLarge(
-        f"This file is larger than {MAX_ENVELOPE // 1024} KB, the most that a license file can have. "
-        "Choose the .lic file from the e-mail."
+        say(
+            "This file is larger than %(most)s KB, the most that a license file can have. "
+            "Choose the .lic file from the e-mail.",
+            most=MAX_ENVELOPE // 1024,
+        )
     )
     return _refused(session, refused, shown_name(file_name), size, None, by, now)
 
@@ -136,7 +146,7 @@ def get_refused(session: Session, upload_id: str) -> RefusedUpload:
     """A refused upload, whoever sent it: the history shows it to every administrator. Raises NoSuchUpload."""
     found = session.get(RefusedUpload, upload_id)
     if found is None:
-        raise NoSuchUpload("This upload is not here any more. Upload the file again.")
+        raise NoSuchUpload
     return found
 
 
@@ -153,13 +163,14 @@ def shown_name(file_name: str) -> str:
 def _refused(
     session: Session, refused: LicenseRefused, name: str, size: int, sha256: str | None, by: str, now: datetime
 ) -> RefusedUpload:
+    message = sentence_of(refused)
     row = RefusedUpload(
         id=_reference(now),
         file_name=name,
         size=size,
         file_sha256=sha256,
         code=refused.code,
-        message=str(refused)[:LONGEST_MESSAGE],
+        message=message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE],
         checks=_stored(refused.checks),
         contact=asdict(refused.contact) if refused.contact else None,
         uploaded_by=by,
@@ -169,8 +180,11 @@ def _refused(
     return row
 
 
-def _stored(checks: Sequence[Check]) -> list[dict[str, str]]:
-    return [{"name": each.name, "result": each.result.value, "title": each.title, "detail": each.detail} for each in checks]
+def _stored(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "result": each.result.value, "title": packed(each.title), "detail": packed(each.detail)}
+        for each in checks
+    ]
 
 
 def _reference(now: datetime) -> str:

@@ -59,8 +59,8 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
     with checks.step("trust_roots"):  # 3
         new_roots = _new_roots(trust, envelope)
         root = new_roots[-1] if new_roots else trust
-        came = "Trust root version %(n)s came with the file" if new_roots else "Trust root version %(n)s"
-        checks.passed("trust_roots", say(came, n=root.version))
+        came = say("Trust root version %(n)s came with the file", n=root.version)
+        checks.passed("trust_roots", came if new_roots else say("Trust root version %(n)s", n=root.version))
     with checks.step("key"):  # 4
         issued_for = _issuing_environment(root, envelope, expected)
     with checks.step("signature"):  # 5

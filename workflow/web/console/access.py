@@ -16,6 +16,7 @@ from workflow.console.accounts import ConsoleRole, Person
 from workflow.console.identity import Console, digest
 from workflow.database import reading, transaction
 from workflow.errors import Forbidden, Unauthenticated
+from workflow.license_file import say
 from workflow.settings import ConsoleSettings
 from workflow.times import utc_now, wall_now
 from workflow.web.console.live import Watcher
@@ -90,11 +91,11 @@ def administrator(request: Request) -> Person:
     """The signed-in administrator. Raises Unauthenticated or NotAdministrator; the latter is logged."""
     person = house_of(request).people.of(request)
     if person is None:
-        raise Unauthenticated("Sign in to see this page.")
+        raise Unauthenticated(say("Sign in to see this page."))
     request.state.me = person
     if person.role is not ConsoleRole.ADMINISTRATOR:
         log.warning("%s was refused %s %s", person.address, request.method, request.url.path)
-        raise NotAdministrator("Ask a platform administrator. License Management is open to them only.")
+        raise NotAdministrator(say("Ask a platform administrator. License Management is open to them only."))
     return person
 
 

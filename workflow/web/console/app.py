@@ -47,7 +47,7 @@ def create_app(settings: ConsoleSettings | None = None) -> FastAPI:
         sign_in="/console/sign-in",
         body_limits={"/console/license/uploads": DRAINED},
     )
-    site.pages.environment.filters.update(title_of=changes.title, last_day=last_usable_day, day_in=shown.day_in)
+    site.pages.add_filters(title_of=changes.title, last_day=last_usable_day, day_in=shown.day_in)
     app = FastAPI(title="License Management", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_living(house))
     app.state.house = house
     site.install(app)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workflow.console.current import Held, Situation
+from workflow.console.said import unpacked
 from workflow.license_file import LicenseClaims, Result, last_usable_day
 from workflow.license_gate import EXPIRING
 from workflow.templating import day
@@ -78,9 +80,11 @@ def signing_key(held: Held, situation: Situation) -> SigningKey | None:
     return None
 
 
-def checks_of(stored: Iterable[Mapping[str, str]]) -> tuple[Checked, ...]:
+def checks_of(stored: Iterable[Mapping[str, Any]]) -> tuple[Checked, ...]:
     """The checks of an upload as they were stored."""
-    return tuple(Checked(CHECK_KINDS[each["result"]], each["name"], each["title"], each["detail"]) for each in stored)
+    return tuple(
+        Checked(CHECK_KINDS[each["result"]], each["name"], unpacked(each["title"]), unpacked(each["detail"])) for each in stored
+    )
 
 
 def day_in(value: datetime, zone: str) -> str:

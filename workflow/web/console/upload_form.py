@@ -9,13 +9,15 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from workflow.errors import Invalid, Problem
-from workflow.license_file import MAX_ENVELOPE
+from workflow.license_file import MAX_ENVELOPE, say
 from workflow.web.shared import csrf
 from workflow.web.shared.site import site_of
 
 DRAINED = 16 * 1024 * 1024
 """bytes read to the end before the answer: a browser that is cut off shows a broken connection instead of our words"""
 MAX_PARTS = 8
+ONE_AT_A_TIME = say("Send one license at a time: one file, or one pasted text.")
+CUT_OFF = say("The upload was cut off on its way. Send it again.")
 PASTED = "pasted license"
 
 
@@ -55,13 +57,13 @@ async def sent_license(request: Request) -> Sent:
     files = [part for part in parts if part.is_file and (part.size or part.file_name)]
     pasted = next((part for part in parts if part.name == "text" and not part.is_file and part.text.strip()), None)
     if len(files) > 1 or (files and pasted):
-        raise UploadUnusable("Send one license at a time: one file, or one pasted text.")
+        raise UploadUnusable(ONE_AT_A_TIME)
     if files:
         return Sent(files[0].file_name, bytes(files[0].kept), files[0].size)
     if pasted:
         content = bytes(pasted.kept).strip()
         return Sent(PASTED, content, pasted.size if pasted.is_cut else len(content))
-    raise UploadUnusable("Choose the .lic file from the e-mail, or paste its text.")
+    raise UploadUnusable(say("Choose the .lic file from the e-mail, or paste its text."))
 
 
 Uploaded = Annotated[Sent, Depends(sent_license)]
@@ -99,7 +101,7 @@ class _Collector:
 
     def on_part_begin(self) -> None:
         if len(self.parts) >= MAX_PARTS:
-            raise UploadUnusable("Send one license at a time: one file, or one pasted text.")
+            raise UploadUnusable(ONE_AT_A_TIME)
         self.parts.append(_Part())
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -129,7 +131,7 @@ async def _parts_of(request: Request) -> list[_Part]:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise UploadUnusable("Send the license from the form of License Management, as multipart/form-data.")
+        raise UploadUnusable(say("Send the license from the form of License Management, as multipart/form-data."))
     collector = _Collector()
     try:
         parser = MultipartParser(
@@ -147,7 +149,7 @@ async def _parts_of(request: Request) -> list[_Part]:
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
-        raise UploadUnusable("The upload was cut off on its way. Send it again.") from error
+        raise UploadUnusable(CUT_OFF) from error
     if not collector.complete:
-        raise UploadUnusable("The upload was cut off on its way. Send it again.")
+        raise UploadUnusable(CUT_OFF)
     return collector.parts

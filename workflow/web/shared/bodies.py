@@ -6,6 +6,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workflow.license_file import say
+
 DEFAULT_LIMIT = 256 * 1024
 
 
@@ -13,7 +15,9 @@ class BodyTooLarge(HTTPException):
     """More bytes than this address takes. An HTTPException because FastAPI lets only those out of its body parsing."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(413, f"This is larger than {limit // 1024} KB, the most that is accepted here. Send less.")
+        super().__init__(
+            413, say("This is larger than %(most)s KB, the most that is accepted here. Send less.", most=limit // 1024)
+        )
 
 
 class BodyLimit:

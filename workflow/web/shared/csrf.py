@@ -6,6 +6,7 @@ from hashlib import sha256
 from starlette.requests import Request
 
 from workflow.errors import Forbidden
+from workflow.license_file import say
 from workflow.web.shared.cookies import Cookies
 
 FIELD = "csrf"
@@ -37,11 +38,11 @@ def check_origin(request: Request, scheme: str) -> None:
     """
     expected = f"{scheme}://{request.headers.get('host', '')}"
     if request.headers.get("origin", "").lower() != expected.lower():
-        raise ForeignOrigin("This request did not come from this site's own page. Open the page here and send it again.")
+        raise ForeignOrigin(say("This request did not come from this site's own page. Open the page here and send it again."))
 
 
 def check_token(request: Request, cookies: Cookies, submitted: str) -> None:
     """Raises StaleForm unless `submitted` belongs to the session (before sign-in: to the visitor) of the request."""
     secret = cookies.session_token(request) or cookies.visitor_token(request)
     if secret is None or not hmac.compare_digest(token_for(secret).encode(), submitted.encode()):
-        raise StaleForm("This page was opened before you signed in or out. Reload it and send it again.")
+        raise StaleForm(say("This page was opened before you signed in or out. Reload it and send it again."))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from workflow.errors import Invalid, Problem
+from workflow.license_file import say
 
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 200
@@ -23,8 +24,8 @@ class CursorUnusable(Invalid):
 
     def __init__(self) -> None:
         super().__init__(
-            "This list address is no longer usable. Open the list from its first page.",
-            [Problem("cursor", "unusable", "Leave the cursor out to start at the first page.")],
+            say("This list address is no longer usable. Open the list from its first page."),
+            [Problem("cursor", "unusable", say("Leave the cursor out to start at the first page."))],
         )
 
 

@@ -28,6 +28,7 @@ from workflow.errors import (
     Unauthenticated,
     Unavailable,
 )
+from workflow.license_file import say, sentence_of
 from workflow.web.shared.templates import Pages
 
 STATUS_OF_FAMILY: tuple[tuple[type[DeskError], int], ...] = (
@@ -41,13 +42,13 @@ STATUS_OF_FAMILY: tuple[tuple[type[DeskError], int], ...] = (
     (Unavailable, 503),
     (Misconfigured, 500),
 )
-UNEXPECTED = "Something failed on our side. Nothing you sent was lost by looking at this page. Try again in a minute."
+UNEXPECTED = say("Something failed on our side. Nothing you sent was lost by looking at this page. Try again in a minute.")
 WORDS: dict[int, tuple[str, str]] = {
-    400: ("This request can't be read", "Go back and try it again from the page."),
-    404: ("Page not found", "Check the address, or start again from the home page."),
-    405: ("Not possible here", "This address does not take that kind of request. Go back and use the page."),
-    413: ("Too large", "Send less."),
-    500: ("Something failed", UNEXPECTED),
+    400: (say("This request can't be read"), say("Go back and try it again from the page.")),
+    404: (say("Page not found"), say("Check the address, or start again from the home page.")),
+    405: (say("Not possible here"), say("This address does not take that kind of request. Go back and use the page.")),
+    413: (say("Too large"), say("Send less.")),
+    500: (say("Something failed"), UNEXPECTED),
 }
 
 _SHAPE_WORDS = {
@@ -135,7 +136,7 @@ class ErrorAnswers:
             )
         problems = error.problems if isinstance(error, Invalid) else ()
         zone = "UTC" if self._is_api(request) else str(self.pages.context(request).get("zone", "UTC"))
-        detail = str(error) if self._is_api(request) else error.told(zone)
+        detail = sentence_of(error) if self._is_api(request) else error.told(zone)
         answer = self._answer(request, status, error.title, detail, error.code, problems)
         if isinstance(error, TooMany):
             answer.headers["Retry-After"] = str(error.retry_after)

@@ -1,6 +1,6 @@
 """One web application's outside: its address, cookies, shell and error pages, installed with one call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from workflow.templating import static_directory
 from workflow.web.shared.bodies import DEFAULT_LIMIT, BodyLimit
 from workflow.web.shared.cookies import Cookies
 from workflow.web.shared.headers import ONE_YEAR, KnownHosts, RequestReference, SecurityHeaders, known_hosts
+from workflow.web.shared.languages import ENGLISH, Language
 from workflow.web.shared.problems import ErrorAnswers
 from workflow.web.shared.templates import PageContext, Pages
 
@@ -38,11 +39,13 @@ class Site:
     body_limit: int = DEFAULT_LIMIT
     body_limits: Mapping[str, int] = field(default_factory=dict)
     """other limits, by the beginning of the path"""
+    languages: Sequence[Language] = (ENGLISH,)
+    """what pages are written in; the first is for people who ask for none of them"""
     pages: Pages = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepares the templates."""
-        pages = Pages(layout=self.layout, cookies=self.cookies, context=self.context)
+        pages = Pages(layout=self.layout, cookies=self.cookies, context=self.context, languages=self.languages)
         object.__setattr__(self, "pages", pages)
 
     @property

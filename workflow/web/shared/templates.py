@@ -1,6 +1,6 @@
 """Renders pages: the Jinja environment with what every page needs (theme, form token, message, static addresses)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 
@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 from workflow.templating import environment, static_directory
 from workflow.web.shared import csrf, flash
 from workflow.web.shared.cookies import THEME, Cookies, new_visitor_token
+from workflow.web.shared.languages import ENGLISH, Language, language_of
 
 PageContext = Callable[[Request], Mapping[str, object]]
 """What an application adds to every page: who is signed in, its navigation."""
@@ -43,23 +44,41 @@ class FormToken:
 
 
 class Pages:
-    """Renders the templates of one application inside its own shell."""
+    """Renders the templates of one application inside its own shell, in the languages that it speaks."""
 
-    def __init__(self, *, layout: str, cookies: Cookies, context: PageContext = lambda _request: {}) -> None:
+    def __init__(
+        self,
+        *,
+        layout: str,
+        cookies: Cookies,
+        context: PageContext = lambda _request: {},
+        languages: Sequence[Language] = (ENGLISH,),
+    ) -> None:
         self.layout = layout
         self.cookies = cookies
         self.context = context
-        self.environment: Environment = environment()
-        self.environment.globals["static"] = static_address
+        self.languages = tuple(languages)
+        self.environments: Mapping[str, Environment] = {each.tag: _environment(each) for each in languages}
+
+    def add_filters(self, **filters: Callable[..., object]) -> None:
+        """Filters of one application, the same in every language."""
+        for each in self.environments.values():
+            each.filters.update(filters)
+
+    def language(self, request: Request) -> Language:
+        """The language of this request's answer."""
+        return language_of(request, self.languages)
 
     def page(self, request: Request, name: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """The page `name` of templates/, with `values` and what every page has. The waiting message is used up."""
+        language = self.language(request)
         token = FormToken(request, self.cookies)
         theme = request.cookies.get(THEME)
         message = flash.waiting(request, self.cookies)
         context: dict[str, object] = {
             "layout": self.layout,
-            "lang": "en",
+            "lang": language.tag,
+            "languages": self.languages,
             "theme": theme if theme in ("light", "dark") else None,
             "flash": message,
             "csrf_field": token.field,
@@ -68,9 +87,17 @@ class Pages:
             **self.context(request),
             **values,
         }
-        response = HTMLResponse(self.environment.get_template(name).render(context), status_code=status)
+        response = HTMLResponse(self.environments[language.tag].get_template(name).render(context), status_code=status)
         if token.new_visitor is not None:
             self.cookies.put(response, self.cookies.visitor, token.new_visitor)
         if message is not None:
             self.cookies.drop(response, self.cookies.flash)
         return response
+
+
+def _environment(language: Language) -> Environment:
+    made = environment()
+    made.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]  # of the i18n extension
+    made.globals["static"] = static_address
+    made.filters.update(said=language.say, day=language.day, instant=language.instant, file_size=language.file_size)
+    return made

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from workflow.console import accounts
 from workflow.database import reading, transaction
+from workflow.license_file import say, sentence_of
 from workflow.times import wall_now
 from workflow.web.console.access import Inside
 from workflow.web.shared import flash
@@ -44,15 +45,15 @@ def sign_in(request: Request, house: Inside, form: Posted) -> Response:
     """Starts a session and goes to the page that was asked for."""
     address, back = form.text("email"), safe_path(form.text("next") or HOME, HOME)
     if not address or not form.secret("password"):
-        message = "Enter your e-mail address." if not address else "Enter your password."
+        message = say("Enter your e-mail address.") if not address else say("Enter your password.")
         return _form(request, back, email=address, error=message, on="password" if address else "email", status=422)
     network = request.client.host if request.client else "unknown"
     try:
         token = accounts.sign_in(house.console.engine, address, form.secret("password"), network, wall_now())
     except accounts.WrongCredentials as error:
-        return _form(request, back, email=address, error=str(error), on="email", status=401)
+        return _form(request, back, email=address, error=sentence_of(error), on="email", status=401)
     except accounts.TooManyAttempts as error:
-        answer = _form(request, back, email=address, error=str(error), on="email", status=429)
+        answer = _form(request, back, email=address, error=sentence_of(error), on="email", status=429)
         answer.headers["Retry-After"] = str(error.retry_after)
         return answer
     answer = RedirectResponse(back, status_code=303)
@@ -70,7 +71,7 @@ def sign_out(request: Request, house: Inside, form: Posted) -> Response:
             accounts.sign_out(session, token)
     answer = RedirectResponse("/console/sign-in", status_code=303)
     cookies.end_session(answer)
-    flash.leave(answer, cookies, "You are signed out.")
+    flash.leave(answer, cookies, site_of(request).pages.language(request).say(say("You are signed out.")))
     return answer
 
 

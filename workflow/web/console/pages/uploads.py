@@ -11,7 +11,8 @@ from workflow.console import changes, current, install, publishing, uploads
 from workflow.console.accounts import Person
 from workflow.console.store import StagedUpload
 from workflow.database import reading, transaction
-from workflow.license_file import LicenseRefused, State
+from workflow.license_file import LicenseRefused, State, say, sentence_of
+from workflow.license_file.wording import joined
 from workflow.times import utc_now, wall_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
@@ -49,7 +50,7 @@ def show(request: Request, house: Inside, me: Administrator, upload_id: UploadId
     if staged.installed_id is not None:
         return RedirectResponse(f"{PATH}?done={staged.installed_id}", status_code=303)
     if staged.until <= wall_now():
-        return _back_to_start(request, "This upload ran out after 30 minutes. Upload the file again.")
+        return _back_to_start(request, say("This upload ran out after 30 minutes. Upload the file again."))
     return _preview(request, house, staged)
 
 
@@ -71,11 +72,11 @@ def activate(request: Request, house: Inside, me: Administrator, upload_id: Uplo
     except install.AlreadyUsed as done:
         return RedirectResponse(f"{PATH}?done={done.installed_id}", status_code=303)
     except install.UploadRanOut as late:
-        return _back_to_start(request, str(late))
+        return _back_to_start(request, sentence_of(late))
     except install.NotAcknowledged as missing:
-        return _preview_again(request, house, me, upload_id, 422, problem=str(missing))
+        return _preview_again(request, house, me, upload_id, 422, problem=sentence_of(missing))
     except install.SomeoneWasQuicker as conflict:
-        return _preview_again(request, house, me, upload_id, 409, conflict=str(conflict))
+        return _preview_again(request, house, me, upload_id, 409, conflict=sentence_of(conflict))
     publishing.publish(house.console)
     return RedirectResponse(f"{PATH}?done={row.id}", status_code=303)
 
@@ -99,7 +100,7 @@ def _preview_again(
     with reading(house.console.engine) as session:
         staged = uploads.find_staged(session, upload_id, me.address)
     if staged is None:
-        raise uploads.NoSuchUpload("This upload is not here any more. Upload the file again.")
+        raise uploads.NoSuchUpload
     return _preview(request, house, staged, status=status, problem=problem, conflict=conflict)
 
 
@@ -111,12 +112,12 @@ def _preview(
         try:
             verified = uploads.verify_new(session, house.console, situation, staged.raw)
         except LicenseRefused as refused:
-            late = f"{staged.file_name} can no longer be used. {refused}"
+            late = say("%(file)s can no longer be used. %(problem)s", file=staged.file_name, problem=sentence_of(refused))
             if conflict:
-                return license_page(request, house, status=status, conflict=f"{conflict} {late}")
+                return license_page(request, house, status=status, conflict=joined((conflict, late)))
             return _back_to_start(request, late)
     if verified.already_installed:
-        return _back_to_start(request, "This very license was installed meanwhile. There is nothing left to do.")
+        return _back_to_start(request, install.ALREADY_THERE)
     compared = install.preview(situation, verified)
     checked = tuple(each for each in shown.checks_of(staged.checks))
     return site_of(request).pages.page(
@@ -142,5 +143,6 @@ def _preview(
 
 def _back_to_start(request: Request, text: str) -> Response:
     answer = RedirectResponse(PATH, status_code=303)
-    flash.leave(answer, site_of(request).cookies, text, FlashKind.WARN)
+    site = site_of(request)
+    flash.leave(answer, site.cookies, site.pages.language(request).say(text), FlashKind.WARN)
     return answer
