@@ -11,8 +11,8 @@ from tests.console import vendor
 from tests.console.acting import activate, activated, look, staged
 from workflow.console import install, publishing, receipts
 from workflow.console.identity import Console
-from workflow.console.said import unpacked
 from workflow.console.rounds import Rounds
+from workflow.console.said import unpacked
 from workflow.console.store import InstalledLicense, OutgoingReceipt, Standing
 from workflow.database import reading, transaction
 from workflow.errors import Conflict

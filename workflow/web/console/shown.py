@@ -11,7 +11,6 @@ from workflow.console.current import Held, Situation
 from workflow.console.said import unpacked
 from workflow.license_file import LicenseClaims, Result, last_usable_day
 from workflow.license_gate import EXPIRING
-from workflow.templating import day
 
 LAST_WEEK = 7
 CHECK_KINDS: Mapping[str, str] = MappingProxyType(
@@ -87,9 +86,9 @@ def checks_of(stored: Iterable[Mapping[str, Any]]) -> tuple[Checked, ...]:
     )
 
 
-def day_in(value: datetime, zone: str) -> str:
-    """6 Dec 2026: the day an instant falls on in a zone."""
-    return day(value.astimezone(_zone(zone)).date())
+def day_in(value: datetime, zone: str) -> date:
+    """The day an instant falls on in a zone."""
+    return value.astimezone(_zone(zone)).date()
 
 
 def _zone(name: str) -> ZoneInfo:
