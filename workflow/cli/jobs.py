@@ -1,7 +1,6 @@
 """`licdesk jobs`: what is owed and what gave up. Works on the database, for operators."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -12,22 +11,13 @@ from rich.table import Table
 
 from workflow.cli.on_database import command_line, looking, writing
 from workflow.db.queries import deliveries
+from workflow.domain.events import JobState
 from workflow.services import operations
 from workflow.times import utc_now
 
 app = typer.Typer(help="Work that is owed, and what gave up.", no_args_is_help=True)
 
 Job = Annotated[UUID, typer.Argument(help="The job's id.")]
-
-
-class JobState(StrEnum):
-    """The states of a job."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    DEAD = "dead"
-    CANCELLED = "cancelled"
 
 
 @app.command("list")

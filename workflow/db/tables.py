@@ -13,7 +13,8 @@ from sqlmodel import Field, SQLModel
 
 from workflow.database import UtcDateTime
 from workflow.db.ids import new_id
-from workflow.domain.application import Status
+from workflow.domain.application import Standing, Status
+from workflow.domain.events import JobState
 from workflow.domain.roles import Role
 from workflow.domain.terms import EnvironmentName
 
@@ -238,14 +239,14 @@ class VoteRow(DeskTable, table=True):
 
 
 class IssuedLicense(DeskTable, table=True):
-    """A signed file. `standing`: issued, scheduled, activated, superseded, expired or revoked."""
+    """A signed file. `standing` is a domain.application.Standing."""
 
     __tablename__ = "license"
     __table_args__ = (
         UniqueConstraint("license_id", "version"),
         UniqueConstraint("application"),
         UniqueConstraint("payload_sha256"),
-        _one_of("standing", ("issued", "scheduled", "activated", "superseded", "expired", "revoked"), "standing"),
+        _one_of("standing", Standing, "standing"),
         Index(
             "uq_license_one_activated",
             "license_id",
@@ -440,7 +441,7 @@ class JobRow(DeskTable, table=True):
 
     __tablename__ = "job"
     __table_args__ = (
-        _one_of("state", ("pending", "running", "done", "dead", "cancelled"), "state"),
+        _one_of("state", JobState, "state"),
         Index(
             "ix_job_due",
             "next_at",

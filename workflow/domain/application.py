@@ -1,4 +1,4 @@
-"""The states of an application and the one table of moves between them."""
+"""The states of an application and the one table of moves between them, and the standings of the license it led to."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,6 +19,17 @@ class Status(StrEnum):
     CHANGES_REQUESTED = "changes_requested"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class Standing(StrEnum):
+    """What is true of an issued license, as far as this desk was told."""
+
+    ISSUED = "issued"
+    SCHEDULED = "scheduled"
+    ACTIVATED = "activated"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     REVOKED = "revoked"

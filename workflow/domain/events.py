@@ -23,6 +23,16 @@ class Job(StrEnum):
     REMINDER = "letter.expiry_reminder"
 
 
+class JobState(StrEnum):
+    """Where a job is. A dead one has used its attempts up and waits for an operator."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
 class LetterKind(StrEnum):
     """The letters an event can owe, beside the delivery and the reminder."""
 

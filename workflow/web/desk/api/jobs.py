@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from workflow.database import reading
 from workflow.db.queries import deliveries
 from workflow.db.tables import JobRow
+from workflow.domain.events import JobState
 from workflow.services import operations
 from workflow.times import utc_now
 from workflow.web.desk.api.caller import Inside, Operator
@@ -22,7 +23,6 @@ from workflow.web.desk.api.writing import Answer, Writing
 from workflow.web.shared.paging import cursor_for, row_id
 
 router = APIRouter(tags=["jobs"])
-JobState = Literal["pending", "running", "done", "dead", "cancelled"]
 CSV_HEAD = ("Job", "Kind", "State", "Attempts", "Next try", "Last error", "Created", "Done")
 
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from workflow.database import reading, transaction
 from workflow.db.queries import directory, licenses
 from workflow.db.queries.licenses import ListedLicense
+from workflow.domain.application import Standing
 from workflow.domain.roles import Actor
 from workflow.domain.terms import MAX_COUNT, EnvironmentName
 from workflow.errors import NotFound
@@ -45,7 +46,6 @@ CSV_HEAD = (
     "Time zone",
     "Application",
 )
-Standing = Literal["issued", "scheduled", "activated", "superseded", "expired", "revoked"]
 Version = Annotated[int, Path(ge=1, le=MAX_COUNT)]
 
 
