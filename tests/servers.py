@@ -204,13 +204,24 @@ def running_postgres(home: Path) -> Iterator[PostgresServer]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     server = subprocess.Popen([binaries / "postgres", "-D", data, *options], cwd=home, **as_user)  # type: ignore[call-overload]
     try:
-        wait_until(lambda: answers(port) or server.poll() is not None, 30, "PostgreSQL answers")
+        wait_until(lambda: _accepts_work(port) or server.poll() is not None, 30, "PostgreSQL answers")
         if server.poll() is not None:
             raise NotHere(f"postgres ended with status {server.returncode}")
         yield PostgresServer(port)
     finally:
         server.send_signal(signal.SIGINT)  # disconnects everyone and stops
         server.wait(30)
+
+
+def _accepts_work(port: int) -> bool:
+    """Whether PostgreSQL is past its start: it listens before it lets anybody in."""
+    import psycopg
+
+    try:
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _packaged_postgres() -> Path:
