@@ -1,7 +1,8 @@
 """The frame around every job: claim it, do it, and say what became of it, whatever happens in between."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,29 +16,60 @@ from workflow.times import wall_now
 log = logging.getLogger("workers")
 
 
-def perform(
-    job_id: str,
-    work: Callable[[ClaimedJob], None],
-    *,
-    engine: Engine,
-    owner: str,
-    lease: timedelta,
-    max_attempts: int,
-) -> None:
+@dataclass(frozen=True)
+class Claimant:
+    """Who claims, and on what terms."""
+
+    engine: Engine
+    owner: str
+    lease: timedelta
+    max_attempts: int
+
+
+def perform(job_id: str, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
     """Claims the job and does `work`, which finishes, puts off or buries it. A job that is done or another's is let go.
 
     An error that `work` did not foresee puts the job off: it is tried again, and dies after three days. Leases and waits count
     in wall-clock time, so that a demo that moves the clock loses no job.
     """
-    try:
-        job_uuid = UUID(job_id)
-    except (ValueError, TypeError, AttributeError):
-        log.error("a message held %r instead of a job id; dropped", job_id)
-        return
-    with transaction(engine) as session:
-        job = jobs.claim(session, job_uuid, owner, wall_now(), lease, max_attempts)
-    if job is None:
-        return
+    for job in _claim([job_id], claimant):
+        _alone(job, work, claimant)
+
+
+def perform_together(
+    job_ids: Sequence[str],
+    together: Callable[[Sequence[ClaimedJob]], None],
+    work: Callable[[ClaimedJob], None],
+    claimant: Claimant,
+) -> None:
+    """Claims several jobs and does them `together`, in one transaction that finishes all; when that fails, nothing of it was
+    kept, and each is done alone by `work`, so that one that cannot be done holds no other up."""
+    jobs_claimed = _claim(job_ids, claimant)
+    if len(jobs_claimed) > 1:
+        try:
+            together(jobs_claimed)
+        except Exception as error:  # noqa: BLE001  (each is tried alone next, and says what is wrong with it)
+            log.info("%d jobs are done one by one: %s", len(jobs_claimed), error)
+        else:
+            return
+    for job in jobs_claimed:
+        _alone(job, work, claimant)
+
+
+def _claim(job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
+    ids: list[UUID] = []
+    for job_id in job_ids:
+        try:
+            ids.append(UUID(job_id))
+        except (ValueError, TypeError, AttributeError):
+            log.error("a message held %r instead of a job id; dropped", job_id)
+    if not ids:
+        return []
+    with transaction(claimant.engine) as session:
+        return jobs.claim_all(session, ids, claimant.owner, wall_now(), claimant.lease, claimant.max_attempts)
+
+
+def _alone(job: ClaimedJob, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
     try:
         work(job)
     except LeaseLost:
@@ -45,7 +77,7 @@ def perform(
     except Exception as error:
         log.exception("job %s %s failed", job.id, job.kind)
         try:
-            with transaction(engine) as session:
+            with transaction(claimant.engine) as session:
                 jobs.put_off(session, job, wall_now(), f"{type(error).__name__}: {error}"[:2000])
         except LeaseLost:
             log.warning("job %s %s: the lease ended while it failed", job.id, job.kind)

@@ -30,28 +30,14 @@ from workflow.times import wall_now
 def deliver_license_job(job_id: str) -> None:
     """Hands one license to one recipient."""
     here = runtime()
-    perform(
-        job_id,
-        lambda job: deliver_license(here, job),
-        engine=here.engine,
-        owner=here.owner,
-        lease=here.lease,
-        max_attempts=here.settings.max_attempts,
-    )
+    perform(job_id, lambda job: deliver_license(here, job), here.claimant)
 
 
 @general.task(name="portal.send_code")  # type: ignore[untyped-decorator]  # Celery has no types
 def send_portal_code_job(job_id: str) -> None:
     """Mails a one-time code."""
     here = runtime()
-    perform(
-        job_id,
-        lambda job: send_portal_code(here, job),
-        engine=here.engine,
-        owner=here.owner,
-        lease=here.lease,
-        max_attempts=here.settings.max_attempts,
-    )
+    perform(job_id, lambda job: send_portal_code(here, job), here.claimant)
 
 
 def deliver_license(here: Runtime, job: ClaimedJob) -> None:

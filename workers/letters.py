@@ -42,14 +42,7 @@ class NotNeeded(Exception):
 def send_letter_job(job_id: str) -> None:
     """Writes one letter to one reader."""
     here = runtime()
-    perform(
-        job_id,
-        lambda job: send_letter(here, job),
-        engine=here.engine,
-        owner=here.owner,
-        lease=here.lease,
-        max_attempts=here.settings.max_attempts,
-    )
+    perform(job_id, lambda job: send_letter(here, job), here.claimant)
 
 
 def send_letter(here: Runtime, job: ClaimedJob) -> None:

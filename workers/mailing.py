@@ -69,7 +69,7 @@ def send(
     def mark() -> None:
         with transaction(here.engine) as session:
             # The fence, and a whole lease for the answer: a slow server must not make two workers own the message.
-            jobs.extend(session, job, wall_now() + here.lease)
+            jobs.extend(session, job, wall_now() + here.claimant.lease)
             marked.append(services.mark_sending(session, job, stored, built, utc_now(), wall_now()))
 
     try:

@@ -26,14 +26,7 @@ from workflow.times import utc_now, wall_now
 def send_reminder_job(job_id: str) -> None:
     """Reminds one person of one license's end."""
     here = runtime()
-    perform(
-        job_id,
-        lambda job: send_reminder(here, job),
-        engine=here.engine,
-        owner=here.owner,
-        lease=here.lease,
-        max_attempts=here.settings.max_attempts,
-    )
+    perform(job_id, lambda job: send_reminder(here, job), here.claimant)
 
 
 def send_reminder(here: Runtime, job: ClaimedJob) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 
 from sqlalchemy import Engine
 
+from workers.claims import Claimant
 from workflow.database import create_engine
 from workflow.mail.encryption import MailSigner
 from workflow.mail.transport import MailTransport
@@ -28,9 +29,9 @@ class Runtime:
     owner: str
 
     @property
-    def lease(self) -> timedelta:
-        """How long a claimed job is this worker's."""
-        return timedelta(seconds=self.settings.lease_seconds)
+    def claimant(self) -> Claimant:
+        """As whom this process claims jobs."""
+        return Claimant(self.engine, self.owner, timedelta(seconds=self.settings.lease_seconds), self.settings.max_attempts)
 
 
 @cache

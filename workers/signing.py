@@ -1,13 +1,15 @@
 """The signing worker: the only process that opens license issuer keys. It trusts no status and verifies its own output."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
 from workers.app import signing
-from workers.claims import perform
+from workers.claims import Claimant, perform_together
 from workers.runtime import owner_name
 from workflow.database import create_engine, transaction
 from workflow.db import jobs
@@ -53,7 +55,8 @@ class SigningRoom:
         self.desk: Desk = desk_from(settings)
         self._chain: tuple[list[tuple[str, int]], TrustChain] | None = None
         self.chain()  # a trust root that cannot be used stops the start
-        self.owner = owner_name("signing")
+        lease = timedelta(seconds=settings.lease_seconds)
+        self.claimant = Claimant(self.engine, owner_name("signing"), lease, settings.max_attempts)
         self._uris = dict(entry.strip().split("=", 1) for entry in settings.issuer_keys.split(",") if entry.strip())
         self._signers: dict[str, Signer] = {}
 
@@ -94,35 +97,24 @@ def room() -> SigningRoom:
 
 
 @signing.task(name="license.sign")  # type: ignore[untyped-decorator]  # Celery has no types
-def sign_license_job(job_id: str) -> None:
-    """Signs what was approved under the job's application, once."""
+def sign_license_jobs(*job_ids: str) -> None:
+    """Signs what was approved under the jobs' applications, once."""
     here = room()
-    perform(
-        job_id,
-        lambda job: sign(here, job),
-        engine=here.engine,
-        owner=here.owner,
-        lease=timedelta(seconds=here.settings.lease_seconds),
-        max_attempts=here.settings.max_attempts,
-    )
+    perform_together(job_ids, lambda claimed: sign_together(here, claimed), lambda job: sign(here, job), here.claimant)
+
+
+def sign_together(here: SigningRoom, claimed: Sequence[ClaimedJob]) -> None:
+    """All of them in one transaction, or none: raises whatever one of them raises."""
+    with transaction(here.engine) as session:
+        for job in claimed:
+            _sign_in(session, here, job)
 
 
 def sign(here: SigningRoom, job: ClaimedJob) -> None:
-    """One transaction: claims from what was approved, signature, verification of the own output, the stored file, the move
-    to issued, the deliveries owed, the job done. What is refused is kept as the job's end, with the reason on the page.
-    """
-    assert job.ref is not None, "a signing job names its application"
+    """One job in one transaction. What is refused is kept as the job's end, with the reason on the page."""
     try:
         with transaction(here.engine) as session:
-            now = utc_now()
-            application = applications.get_application_by_id(session, job.ref)
-            claims = issuing.claims_to_sign(session, here.desk, application, now)
-            chain = here.chain()
-            signer = here.signer(claims.environment.value, chain.current)
-            raw = sign_license(claims, [signer], roots=[root.raw for root in chain.roots[1:]])
-            verified = verify_license(raw, chain.roots[0], None, now)
-            issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
-            jobs.finish(session, job, wall_now())
+            _sign_in(session, here, job)
     except IntegrityError as error:
         # Another worker took this version number in the same instant. The next attempt takes the next one.
         with transaction(here.engine) as session:
@@ -131,6 +123,21 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
         _let_go(here, job, error)
     except (Conflict, Misconfigured, LicenseRefused, TrustError) as error:
         _give_up(here, job, str(error))
+
+
+def _sign_in(session: Session, here: SigningRoom, job: ClaimedJob) -> None:
+    """Claims from what was approved, signature, verification of the own output, the stored file, the move to issued, the
+    deliveries owed, the job done."""
+    assert job.ref is not None, "a signing job names its application"
+    now = utc_now()
+    application = applications.get_application_by_id(session, job.ref)
+    claims = issuing.claims_to_sign(session, here.desk, application, now)
+    chain = here.chain()
+    signer = here.signer(claims.environment.value, chain.current)
+    raw = sign_license(claims, [signer], roots=[root.raw for root in chain.roots[1:]])
+    verified = verify_license(raw, chain.roots[0], None, now)
+    issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
+    jobs.finish(session, job, wall_now())
 
 
 def _let_go(here: SigningRoom, job: ClaimedJob, error: IllegalMove) -> None:

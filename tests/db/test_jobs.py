@@ -36,7 +36,7 @@ class Queue:
 
     def take(self, seconds: float, limit: int = 500) -> list[UUID]:
         with transaction(self.engine) as session:
-            return [job for job, _ in jobs.take_due(session, self.at(seconds), LEASE, limit)]
+            return [due.id for due in jobs.take_due(session, self.at(seconds), LEASE, limit)]
 
     def claim(self, job: UUID, seconds: float, owner: str = "worker 1") -> ClaimedJob | None:
         with transaction(self.engine) as session:
@@ -260,4 +260,4 @@ def test_a_short_lease_is_published_again_as_soon_as_it_ran_out(queue: Queue) ->
     with transaction(queue.engine) as session:
         jobs.take_due(session, queue.at(0), short)
     with transaction(queue.engine) as session:
-        assert [found for found, _ in jobs.take_due(session, queue.at(5), short)] == [job]
+        assert [due.id for due in jobs.take_due(session, queue.at(5), short)] == [job]

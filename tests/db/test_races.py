@@ -190,7 +190,7 @@ def test_two_relays_publish_each_job_once(engine: Engine) -> None:
         taken: list[object] = []
         for _ in range(4):
             with transaction(own) as session:
-                taken += [job for job, _ in jobs.take_due(session, now, timedelta(minutes=5), limit=10)]
+                taken += [due.id for due in jobs.take_due(session, now, timedelta(minutes=5), limit=10)]
         return taken
 
     first, second = at_once(engine, publish, publish)

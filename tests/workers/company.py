@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlmodel import col, select
 
 from workers import delivery, letters, reminders, signing
-from workers.claims import perform
+from workers.claims import Claimant, perform
 from workers.runtime import Runtime, owner_name
 from workers.signing import SigningRoom
 from workflow.database import transaction
@@ -101,14 +101,7 @@ class Company:
         }[kind]
         for row in self.jobs(kind):
             if row.state in ("pending", "running"):
-                perform(
-                    str(row.id),
-                    work,
-                    engine=self.engine,
-                    owner=owner_name("test"),
-                    lease=timedelta(seconds=60),
-                    max_attempts=3,
-                )
+                perform(str(row.id), work, Claimant(self.engine, owner_name("test"), timedelta(seconds=60), 3))
 
 
 def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_keys: Path, archive: Path) -> Company:

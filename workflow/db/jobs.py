@@ -29,7 +29,7 @@ _FREE = or_(JOB.c.state == "pending", and_(JOB.c.state == "running", JOB.c.lease
 _CRASHES = JOB.c.attempts - JOB.c.deferred
 _CLAIM = (
     update(JOB)
-    .where(JOB.c.id == bindparam("claimed"), _FREE, bindparam("most") > _CRASHES)
+    .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") > _CRASHES)
     .values(
         state="running",
         owner=bindparam("by"),
@@ -54,7 +54,7 @@ _CLAIM = (
 )
 _END = (
     update(JOB)
-    .where(JOB.c.id == bindparam("claimed"), _FREE, bindparam("most") <= _CRASHES)
+    .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") <= _CRASHES)
     .values(state="dead", lease_until=None, last_error=bindparam("why"))
 )
 
@@ -80,8 +80,17 @@ class LeaseLost(Exception):
     """Another worker owns the job by now; whatever this one did must not be recorded."""
 
 
-def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500) -> Sequence[tuple[UUID, str]]:
-    """Marks up to `limit` due jobs as published and returns their ids and kinds; leases that ran out are due again.
+@dataclass(frozen=True)
+class DueJob:
+    """A job to be published; `attempts` counts the claims so far."""
+
+    id: UUID
+    kind: str
+    attempts: int
+
+
+def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500) -> list[DueJob]:
+    """Marks up to `limit` due jobs as published and returns them; leases that ran out are due again.
 
     Commit before publishing: a job published twice is harmless, a job marked and not published comes back.
     """
@@ -93,25 +102,29 @@ def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500
         update(JOB)
         .where(JOB.c.id.in_(due.scalar_subquery()))
         .values(next_at=again, published=JOB.c.published + 1)
-        .returning(JOB.c.id, JOB.c.kind)
+        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts)
     )
-    return [(row[0], row[1]) for row in taken]
+    return [DueJob(*row) for row in taken]
 
 
 def claim(session: Session, job_id: UUID, owner: str, now: datetime, lease: timedelta, max_attempts: int) -> ClaimedJob | None:
     """Takes the job for `owner`, or returns None when it is done, another's, or out of attempts (it is dead then)."""
-    row = (
-        session.connection()
-        .execute(
-            _CLAIM,
-            {"claimed": job_id, "by": owner, "at": now, "lease": now + lease, "most": max_attempts},
-        )
-        .one_or_none()
+    return next(iter(claim_all(session, [job_id], owner, now, lease, max_attempts)), None)
+
+
+def claim_all(
+    session: Session, job_ids: Sequence[UUID], owner: str, now: datetime, lease: timedelta, max_attempts: int
+) -> list[ClaimedJob]:
+    """Takes those of the jobs that can be had, in the order given; those out of attempts are dead then."""
+    connection = session.connection()
+    taken = connection.execute(
+        _CLAIM, {"claimed": list(job_ids), "by": owner, "at": now, "lease": now + lease, "most": max_attempts}
     )
-    if row is not None:
-        return ClaimedJob(*row)
-    session.connection().execute(_END, {"claimed": job_id, "at": now, "most": max_attempts, "why": _DIED.format(max_attempts)})
-    return None
+    claimed = {row.id: ClaimedJob(*row) for row in taken}
+    left = [job_id for job_id in job_ids if job_id not in claimed]
+    if left:
+        connection.execute(_END, {"claimed": left, "at": now, "most": max_attempts, "why": _DIED.format(max_attempts)})
+    return [claimed[job_id] for job_id in job_ids if job_id in claimed]
 
 
 def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = None) -> None:
