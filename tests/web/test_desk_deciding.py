@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sqlmodel import select
 
+from tests.people import id_of
 from tests.web.desk import ORIGIN, Browser
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
@@ -38,6 +39,22 @@ def test_an_approver_sees_every_licensed_member_and_approves(browser: Open, comp
     approver.send(f"/approvals/{number}", decision="approve")
     assert f"Approved: {number}." in approver.words
     assert company.application(number).status == Status.APPROVED
+
+
+def test_a_draft_that_was_withdrawn_before_it_was_submitted_stays_its_owners(browser: Open, company: Company) -> None:
+    now = wall_now()
+    with transaction(company.engine) as session:
+        draft = applications.save_draft(session, company.liaison, {"tenant_id": "T-20817"}, now)
+        applications.withdraw(session, company.liaison, draft, draft.version, "", now)
+        session.add(RoleGrant(person=id_of(company.liaison), role=Role.APPROVER.value, granted_at=now))
+        number = draft.number
+    approver, owner = browser("approver"), browser("liaison")
+    for path in (f"/applications/{number}", f"/approvals/{number}"):
+        assert approver.open(path).status_code == 404
+    approver.open("/applications")
+    assert number not in approver.words
+    assert owner.open(f"/applications/{number}").status_code == 200
+    assert owner.open(f"/approvals/{number}").status_code == 404  # an approver, too, and there is nothing to decide
 
 
 def test_no_choice_is_made_for_the_approver(browser: Open, company: Company) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI
+from httpx import Response
 from sqlmodel import select
 
 from tests.servers import SmtpCatcher
-from tests.web.desk import PASSWORD, Browser
+from tests.web.desk import ORIGIN, PASSWORD, Browser
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db.queries import customers as customer_queries
@@ -36,6 +37,13 @@ def delivered(company: Company) -> str:
 def events(company: Company) -> int:
     with transaction(company.engine) as session:
         return len(session.exec(select(EventRow)).all())
+
+
+def forged(browser: Browser, address: str, **fields: str) -> Response:
+    """The answer to a form that no page offers this person."""
+    browser.open("/profile")
+    fields["csrf"] = dict(browser.form("/sign-out"))["csrf"]
+    return browser.client.post(address, data=fields, headers={"Origin": ORIGIN})
 
 
 def portal_address(smtp: SmtpCatcher) -> str:
@@ -101,11 +109,23 @@ def test_a_download_gives_the_signed_bytes_and_is_recorded(browser: Open, compan
     assert "File downloaded by Lin Mei, from this desk" in liaison.words
 
 
-def test_auditors_and_approvers_read_but_do_not_take_the_file(browser: Open, delivered: str) -> None:
+def test_auditors_and_approvers_read_but_do_not_take_the_file(browser: Open, company: Company, delivered: str) -> None:
+    with transaction(company.engine) as session:
+        license_id = session.exec(select(IssuedLicense.license_id)).one()
     for who in ("auditor", "approver"):
         other = browser(who)
         other.open(f"/applications/{delivered}")
         assert f"/applications/{delivered}/file" not in other.page.text
+        for address in (f"/applications/{delivered}/file", f"/licenses/{license_id}/versions/1/file"):
+            assert forged(other, address).status_code == 403, (who, address)
+
+
+def test_nobody_but_those_who_act_on_it_acknowledges_a_reminder(browser: Open, company: Company, delivered: str) -> None:
+    with transaction(company.engine) as session:
+        license_id = session.exec(select(IssuedLicense.license_id)).one()
+    about = {"version": "1", "days_ahead": "7", "recipient": WITH_CERTIFICATE}
+    for who in ("auditor", "approver"):
+        assert forged(browser(who), f"/licenses/{license_id}/reminders", **about).status_code == 403, who
 
 
 def test_opening_a_portal_link_changes_nothing(app: FastAPI, company: Company, smtp: SmtpCatcher, delivered: str) -> None:

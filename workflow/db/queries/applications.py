@@ -68,10 +68,12 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
 
 
 def get_visible(session: Session, actor: Actor, number: str) -> Application:
-    """The application, if the actor may know of it: one's own, or any but a draft for those who read all. Raises NotFound."""
+    """The application, if the actor may know of it: one's own, or any that was handed in for those who read all.
+
+    Raises NotFound.
+    """
     found = get_application(session, number)
-    handed_in = found.status != Status.DRAFT.value
-    if found.owner == actor.person_id or (handed_in and may(actor, Permission.READ_ALL)):
+    if found.owner == actor.person_id or (found.revision > 0 and may(actor, Permission.READ_ALL)):
         return found
     raise NotFound(f"There is no application {number[:40]}.")
 
@@ -205,8 +207,8 @@ def _listed(session: Session, query: Any) -> list[ListedApplication]:
 
 def _visible_to(actor: Actor) -> Any:
     if may(actor, Permission.READ_ALL):
-        # A draft is its owner's own business until it is submitted.
-        return or_(col(Application.status) != Status.DRAFT.value, col(Application.owner) == actor.person_id)
+        # A draft is its owner's own business until it is submitted, also when it is withdrawn before that.
+        return or_(col(Application.revision) > 0, col(Application.owner) == actor.person_id)
     return col(Application.owner) == actor.person_id
 
 

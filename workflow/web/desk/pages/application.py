@@ -20,7 +20,7 @@ from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications, decisions, delivery, operations
 from workflow.times import utc_now
-from workflow.web.desk.access import House, Inside, Liaison, Me, Reader
+from workflow.web.desk.access import Downloader, House, Inside, Liaison, Me, Reader
 from workflow.web.desk.live import Watcher
 from workflow.web.desk.shown.activity import Entry, entries
 from workflow.web.desk.shown.delivery import ShownDelivery, shown_delivery
@@ -163,7 +163,7 @@ def hurry(request: Request, house: Inside, me: Reader, number: str, job: UUID, f
 
 
 @router.post("/applications/{number}/file")
-def download(house: Inside, me: Reader, number: str, form: Posted) -> Response:
+def download(house: Inside, me: Downloader, number: str, form: Posted) -> Response:
     """The license file. A POST, because the download is recorded and a GET changes nothing."""
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)

@@ -14,7 +14,7 @@ from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, directory, licenses, reminders
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
-from workflow.domain.roles import Permission, Role
+from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
 from workflow.errors import NotFound
 from workflow.license_file import file_name
@@ -191,6 +191,8 @@ def renew(request: Request, house: Inside, me: Reader, license_id: str, form: Po
 @router.post("/licenses/{license_id}/versions/{version}/file")
 def download(house: Inside, me: SignedIn, license_id: str, version: int, form: Posted) -> Response:
     """The file of one version; an administrator who takes it has it, which proves the delivery."""
+    if not _may_download(me):
+        require(me.actor, Permission.DOWNLOAD_FILE)
     through = "portal" if _is_administrator(me) else "desk"
     with transaction(house.engine) as session:
         issued = next((each for each in _visible_versions(session, me, license_id) if each.version == version), None)
@@ -218,6 +220,10 @@ def acknowledge(request: Request, house: Inside, me: SignedIn, license_id: str, 
 
 def _is_administrator(me: Me) -> bool:
     return Role.ADMINISTRATOR in me.actor.roles and not me.may(Permission.DOWNLOAD_FILE)
+
+
+def _may_download(me: Me) -> bool:
+    return _is_administrator(me) or me.may(Permission.DOWNLOAD_FILE)
 
 
 def _visible_versions(session: Session, me: Me, license_id: str) -> Sequence[IssuedLicense]:
@@ -270,7 +276,7 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
         renewal=application_queries.open_renewal_of(session, newest.application),
         may_renew=me.may(Permission.APPLY) and newest.standing in ("issued", "scheduled", "activated", "expired"),
         may_acknowledge=reminder_services.may_acknowledge(me.actor),
-        may_download=_is_administrator(me) or me.may(Permission.DOWNLOAD_FILE),
+        may_download=_may_download(me),
     )
 
 
