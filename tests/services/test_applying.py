@@ -72,6 +72,19 @@ def test_a_draft_saved_in_another_window_meanwhile_is_not_written_over(office: O
     assert "First." in office.application(number).draft
 
 
+def test_a_draft_read_before_another_saved_it_is_not_written_over(office: Office) -> None:
+    number = office.draft()
+    read_before = office.application(number)
+    with office.work() as session:
+        application = applications.get_application(session, number)
+        applying.save_draft(session, people.LIAISON, answers(note="First."), NOW, application=application)
+    with office.work() as session:
+        session.add(read_before)
+        with pytest.raises(AlreadyMoved):
+            applying.save_draft(session, people.LIAISON, answers(note="Second."), NOW, application=read_before)
+    assert "First." in office.application(number).draft
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -91,7 +91,8 @@ def save_draft(
         next_status(Status(application.status), Action.SAVE)
     if seen_version is not None:
         moves.require_version(session, application, seen_version)
-    applications.update_draft(session, application, draft=draft, title=title, request=request, now=now)
+    if not applications.update_draft(session, application, draft=draft, title=title, request=request, now=now):
+        raise moves.already_moved(session, application)
     return application
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import CursorResult, and_, or_, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, Tenant, VoteRow
@@ -109,13 +109,19 @@ def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
     return session.exec(select(VoteRow).where(VoteRow.application == application).order_by(col(VoteRow.id))).all()
 
 
-def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> None:
-    """Stores what the form holds; the version rises, so a second window notices."""
-    session.execute(
+def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> bool:
+    """Stores what the form holds, if the application still is as it was read; the version rises, so a second window notices.
+
+    False when another writer was quicker: nothing of theirs is overwritten.
+    """
+    read_version = application.version
+    result = session.execute(
         update(Application)
-        .where(col(Application.id) == application.id)
-        .values(draft=draft, title=title, request=request, version=Application.version + 1, updated_at=now)
+        .where(col(Application.id) == application.id, col(Application.version) == read_version)
+        .values(draft=draft, title=title, request=request, version=read_version + 1, updated_at=now)
+        .execution_options(synchronize_session="evaluate")
     )
+    return cast(CursorResult[Any], result).rowcount == 1
 
 
 def list_applications(session: Session, actor: Actor, page: Page) -> list[ListedApplication]:
