@@ -32,8 +32,7 @@ def here(engine: Engine) -> Here:
 
 def signs_in(engine: Engine, email: str, password: str) -> bool:
     try:
-        with transaction(engine) as session:
-            accounts.sign_in(session, email, password, now=utc_now(), wall=wall_now())
+        accounts.sign_in(engine, email, password, now=utc_now(), wall=wall_now())
     except accounts.WrongCredentials:
         return False
     return True
@@ -53,15 +52,13 @@ def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) ->
 
 def test_a_forgotten_password_is_replaced_and_the_old_sessions_end(here: Here, engine: Engine, tmp_path: Path) -> None:
     old = here("users", "add", "a@b.example", "--name", "A", "--role", "liaison").stdout.split("Password: ")[1].split()[0]
-    with transaction(engine) as session:
-        cookie, _ = accounts.sign_in(session, "a@b.example", old, now=utc_now(), wall=wall_now())
+    cookie, _ = accounts.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
     new = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
-    with transaction(engine) as session:
-        accounts.sign_in(session, "a@b.example", new, now=utc_now(), wall=wall_now())
-        with pytest.raises(Unauthenticated):
-            accounts.actor_for_session(session, cookie, now=utc_now(), wall=wall_now())
-    with pytest.raises(Unauthenticated), transaction(engine) as session:
-        accounts.sign_in(session, "a@b.example", old, now=utc_now(), wall=wall_now())
+    accounts.sign_in(engine, "a@b.example", new, now=utc_now(), wall=wall_now())
+    with transaction(engine) as session, pytest.raises(Unauthenticated):
+        accounts.actor_for_session(session, cookie, now=utc_now(), wall=wall_now())
+    with pytest.raises(Unauthenticated):
+        accounts.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
     file = tmp_path / "password"
     file.write_text("short\n")
     refused = here("users", "password", "a@b.example", "--password-file", str(file))

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import delete
+from sqlalchemy import Engine, delete
 from sqlmodel import Session, col
 
+from workflow.database import transaction
 from workflow.db import outbox
 from workflow.db.queries import people, throttle
 from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
@@ -149,34 +150,31 @@ def normal_address(address: str, field: str) -> str:
     return checked.normalized.lower()
 
 
-def sign_in(session: Session, email: str, password: str, *, now: datetime, wall: datetime) -> tuple[str, Person]:
+def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: datetime) -> tuple[str, Person]:
     """A new session for the person with this password: the cookie's value and the person.
 
-    Raises WrongCredentials. The caller counts failures with `count_failed_sign_in`, in a transaction of its own, since this
-    one is rolled back; raises SignInThrottled once an address has too many.
+    Raises WrongCredentials, and SignInThrottled once an address has had too many tries. Owns its transactions: hashing must
+    not hold SQLite's one write lock, and a wrong try is counted although this raises.
     """
     key = _sign_in_key(email)
-    wait = throttle.seconds_left(session, key, SIGN_IN_TRIES, wall)
-    if wait:
-        raise SignInThrottled(
-            f"Too many wrong passwords for this address. Try again in {max(1, round(wait / 60))} min.", retry_after=wait
-        )
-    person = people.find_person_by_email(session, email) if email.isprintable() else None
+    with transaction(engine) as session:
+        # A try counts before its password is looked at: many at once must not all find the address open.
+        if throttle.count(session, key, SIGN_IN_WINDOW, wall) > SIGN_IN_TRIES:
+            wait = throttle.seconds_left(session, key, SIGN_IN_TRIES, wall)
+            raise SignInThrottled(
+                f"Too many wrong passwords for this address. Try again in {max(1, round(wait / 60))} min.", retry_after=wait
+            )
+        person = people.find_person_by_email(session, email) if email.isprintable() else None
     if not is_password(person.password_hash if person else None, password) or person is None or person.disabled_at:
         raise WrongCredentials
-    throttle.clear(session, key)
     token = new_token()
-    session.add(
-        SignedIn(token_hash=hash_of(token), person=person.id, created_at=wall, seen_at=wall, ends_at=wall + ABSOLUTE_LIMIT)
-    )
-    actor = Actor(person.name, person.id)
-    outbox.record(session, SystemFact("person.signed_in", str(person.id)), actor, now)
+    with transaction(engine) as session:
+        throttle.clear(session, key)
+        session.add(
+            SignedIn(token_hash=hash_of(token), person=person.id, created_at=wall, seen_at=wall, ends_at=wall + ABSOLUTE_LIMIT)
+        )
+        outbox.record(session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id), now)
     return token, person
-
-
-def count_failed_sign_in(session: Session, email: str, wall: datetime) -> None:
-    """Counts a wrong password against the address it was tried for."""
-    throttle.count(session, _sign_in_key(email), SIGN_IN_WINDOW, wall)
 
 
 def sign_out(session: Session, token: str) -> None:

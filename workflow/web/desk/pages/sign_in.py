@@ -37,11 +37,8 @@ def sign_in(request: Request, house: Inside, form: Posted) -> Response:
         message = "Enter your e-mail address." if not email else "Enter your password."
         return _form(request, house, back, email=email, error=message, on="password" if email else "email", status=422)
     try:
-        with transaction(house.engine) as session:
-            token, _person = accounts.sign_in(session, email, form.secret("password"), now=utc_now(), wall=wall_now())
+        token, _person = accounts.sign_in(house.engine, email, form.secret("password"), now=utc_now(), wall=wall_now())
     except accounts.WrongCredentials as error:
-        with transaction(house.engine) as session:  # the failed attempt was rolled back; counting it must not be
-            accounts.count_failed_sign_in(session, email, wall_now())
         return _form(request, house, back, email=email, error=str(error), on="email", status=401)
     except accounts.SignInThrottled as error:
         answer = _form(request, house, back, email=email, error=str(error), on="email", status=429)
