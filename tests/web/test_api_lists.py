@@ -17,7 +17,7 @@ from tests.workers.company import SENDER, WITH_CERTIFICATE, WITHOUT_CERTIFICATE,
 from workflow.database import transaction
 from workflow.db import outbox
 from workflow.db.queries import licenses, throttle
-from workflow.db.tables import Installation, JobRow, Receipt, Tenant
+from workflow.db.tables import Installation, JobRow, Receipt, Tenant, Throttle
 from workflow.domain.events import Job
 from workflow.license_file import (
     ClockHealth,
@@ -257,13 +257,15 @@ def test_every_sender_of_a_receipt_gets_the_same_answer(app: FastAPI, company: C
     assert (answer.status_code, answer.content) == (202, b"")
     with transaction(company.engine) as session:
         assert session.exec(select(Receipt)).all() == []
+        assert session.exec(select(Throttle)).all() == [], "rubbish takes no turn at writing and no place of a real one"
 
 
 def test_a_flood_of_receipts_is_slowed_down(app: FastAPI, company: Company) -> None:
+    raw = receipt_for(company, issue(company))
     with transaction(company.engine) as session:
         for _ in range(PER_MINUTE):
             throttle.count(session, "receipts", timedelta(minutes=1), wall_now())
-    answer = Program.without_token(app).client.post(f"{BASE}/receipts", content=b"{}")
+    answer = Program.without_token(app).client.post(f"{BASE}/receipts", content=raw)
     assert (answer.status_code, problem(answer)["code"]) == (429, "receipts.too_many")
     assert int(answer.headers["retry-after"]) > 0
     assert Program.without_token(app).client.post(f"{BASE}/receipts", content=b"x" * 16_385).status_code == 413

@@ -32,6 +32,11 @@ MOST_WAITING = 20
 PLATFORM = system("platform")
 
 
+def concerns_us(session: Session, raw: bytes) -> bool:
+    """Whether these bytes are a well-signed receipt of a license of this desk. Only looks. Raises LicenseRefused."""
+    return licenses.find_by_payload(session, verify_receipt(raw).claims.payload_sha256) is not None
+
+
 def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | None:
     """Keeps a receipt and, when its installation is confirmed, applies it. Returns None when there is nothing to keep it for.
 
