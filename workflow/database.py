@@ -7,15 +7,33 @@ IMMEDIATE never; but a reader that begins IMMEDIATE waits for every writer. Henc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Engine, event
+from sqlalchemy import DateTime, Dialect, Engine, event, make_url
 from sqlalchemy import create_engine as sqlalchemy_engine
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
+from workflow.errors import Unavailable
+
 BUSY_TIMEOUT_MS = 30_000
 _BEGIN = "licdesk_begin"
+
+
+AWAY = (OperationalError, InterfaceError, InternalError, PoolExhausted)
+"""What the driver raises when the database is unreachable, locked, read-only or out of disk: nobody's fault in our code."""
+
+
+class DatabaseAway(Unavailable):
+    """The database cannot be reached, is locked, read-only or out of disk. The log has its own words."""
+
+    code = "database.away"
+
+    def __init__(self) -> None:
+        super().__init__("The database does not take this request now, and nothing of it was kept. Try again in a minute.")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -47,11 +65,20 @@ def create_engine(url: str, *, pool_size: int = 5, echo: bool = False, ping: boo
     again.
     """
     if url.startswith("sqlite"):
+        if path := make_url(url).database:
+            _keep_private(Path(path))
         engine = sqlalchemy_engine(url, echo=echo, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return sqlalchemy_engine(url, echo=echo, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=ping)
+
+
+def _keep_private(path: Path) -> None:
+    """A database that does not exist yet is its owner's alone: it will hold codes, letters and hashes. SQLite gives its side
+    files the same mode."""
+    if path.parent.is_dir() and str(path) != ":memory:":
+        path.touch(mode=0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

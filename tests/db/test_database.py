@@ -1,7 +1,9 @@
 """Transactions, looking without keeping, and times that are always UTC."""
 
+import stat
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from sqlmodel import select
 
 from tests import people
 from tests.builders import NOW, WEI, Office
-from workflow.database import reading, transaction
+from workflow.database import create_engine, reading, transaction
 from workflow.db.ids import new_id
 from workflow.db.tables import (
     Delivery,
@@ -73,6 +75,17 @@ def test_a_time_comes_back_as_the_same_instant_in_utc(engine: Engine, offset: in
     (row,) = tenants(engine)
     assert row.created_at == stated
     assert row.created_at.utcoffset() == timedelta()
+
+
+def test_a_new_sqlite_file_and_its_side_files_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    made = create_engine(f"sqlite:///{path}")
+    with made.begin() as connection:
+        connection.execute(text("CREATE TABLE secrets (word TEXT)"))
+    files = sorted(tmp_path.iterdir())
+    assert len(files) > 1
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    made.dispose()
 
 
 def test_a_time_without_a_zone_is_refused(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Who is asking: the session behind the cookie, the person behind the session, and what their roles let them see."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,7 @@ from fastapi import Depends
 from sqlalchemy import Engine
 from starlette.requests import Request
 
-from workflow.database import reading, transaction
+from workflow.database import AWAY, reading, transaction
 from workflow.db.queries import overview
 from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.errors import Unauthenticated
@@ -116,7 +117,7 @@ def signed_in(request: Request) -> Me:
         )
         stale = not _in_background(request) and accounts.session_needs_touch(session, token, wall)
     if stale:
-        with transaction(house.engine) as session:
+        with suppress(*AWAY), transaction(house.engine) as session:  # reading goes on while nothing can be written
             accounts.touch_session(session, token, wall)
     request.state.me = me
     return me

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workflow.database import AWAY, DatabaseAway
 from workflow.errors import (
     Conflict,
     DeskError,
@@ -56,6 +57,9 @@ _SHAPE_WORDS = {
     "missing": "This field is missing. Add it.",
 }
 """where the validator's own sentence says less than what to do"""
+
+RETRY_AFTER = 60
+"""seconds after which a program should come back when the database was away"""
 
 log = logging.getLogger("licdesk.web")
 
@@ -120,6 +124,8 @@ class ErrorAnswers:
         app.add_exception_handler(DeskError, self.desk_error)
         app.add_exception_handler(RequestValidationError, self.validation_error)
         app.add_exception_handler(HTTPException, self.http_error)
+        for each in AWAY:
+            app.add_exception_handler(each, self.database_away)
         # Innermost layer: the framework's own place for unexpected errors is outside of the security headers.
         app.add_middleware(LastResort, answers=self)
 
@@ -170,6 +176,13 @@ class ErrorAnswers:
         answer = self._answer(request, error.status_code, title, detail, f"http.{error.status_code}")
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
+        return answer
+
+    def database_away(self, request: Request, error: Exception) -> Response:
+        """No bug, and over without us: the person is told to try again, the log says what the database said."""
+        log.error("%s %s failed, reference %s", request.method, request.url.path, reference_of(request), exc_info=error)
+        answer = self.desk_error(request, DatabaseAway())
+        answer.headers["Retry-After"] = str(RETRY_AFTER)
         return answer
 
     def unexpected(self, request: Request, error: Exception) -> Response:

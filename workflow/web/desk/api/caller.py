@@ -1,6 +1,7 @@
 """Who calls: the person behind a bearer token, or behind the session of a browser that also sends its form token."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,7 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
-from workflow.database import reading, transaction
+from workflow.database import AWAY, reading, transaction
 from workflow.db.tables import Person
 from workflow.domain.roles import Actor, Permission, may, require
 from workflow.errors import Unauthenticated
@@ -81,7 +82,7 @@ def _of_token(request: Request, token: str) -> Caller:
         actor, person = accounts.actor_for_token(session, token, now=utc_now(), wall=wall)
         unused = accounts.token_needs_touch(session, token, wall)
     if unused:
-        with transaction(house.engine) as session:
+        with suppress(*AWAY), transaction(house.engine) as session:  # reading goes on while nothing can be written
             accounts.touch_token(session, token, wall)
     return _caller(replace(actor, request_id=reference_of(request)), person)
 
