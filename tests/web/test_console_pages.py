@@ -1,5 +1,6 @@
 """License Management without JavaScript: every journey by plain forms, every wrong turn answered."""
 
+import base64
 import re
 import shutil
 from collections.abc import Iterator
@@ -312,6 +313,16 @@ def test_the_history_has_pages(admin: Visitor, console: Console) -> None:
 
 
 # who may
+
+
+@pytest.mark.parametrize("path", ["?done={}", "?same={}", "/history/{}/file", "/receipts/{}"])
+def test_a_number_no_database_can_look_up_is_no_failure(admin: Visitor, path: str) -> None:
+    assert admin.open(PATH + path.format(10**30)).status_code == 404
+
+
+@pytest.mark.parametrize("key", ['["0001-01-01T00:00:00+14:00","x"]', '["2026-01-01T00:00:00+00:00","\\ud800"]', "[" * 5_000])
+def test_a_place_in_the_history_that_was_not_made_here_is_refused(admin: Visitor, key: str) -> None:
+    assert admin.open(f"{PATH}?before={base64.urlsafe_b64encode(key.encode()).decode()}").status_code == 422
 
 
 def test_nobody_sees_anything_without_signing_in_and_is_led_back(app: FastAPI) -> None:

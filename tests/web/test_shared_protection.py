@@ -1,5 +1,6 @@
 """What every application gets from `Site.install`: known hosts, form tokens, limits, headers, error answers."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import pytest
 from fastapi import FastAPI, Query
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -63,6 +65,11 @@ def application(**options: object) -> FastAPI:
     @app.get("/api/typed")
     def typed(number: Annotated[int, Query()]) -> int:
         return number
+
+    @app.get("/locked")
+    @app.get("/api/locked")
+    def locked() -> None:
+        raise OperationalError("INSERT secret detail", {}, Exception("database is locked"))
 
     @app.get("/bug")
     def bug() -> None:
@@ -192,6 +199,33 @@ def test_a_bug_shows_a_reference_and_no_detail(client: TestClient) -> None:
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert "Reference" in answer.text
+
+
+def test_a_database_that_is_away_is_nobodys_bug_and_is_tried_again(client: TestClient) -> None:
+    for path in ("/locked", "/api/locked"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+        assert "database.away" in answer.text
+        assert "nothing of it was kept" in answer.text
+        assert "secret detail" not in answer.text
+
+
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-16", "x" * 300])
+def test_a_form_in_another_character_set_is_refused(client: TestClient, charset: str) -> None:
+    token = token_in(client.get("/form").text)
+    parts = (("csrf", token), ("name", "\\ud800"))
+    body = (
+        "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in parts) + "--b--"
+    )
+    for said, status in ((charset, 400), ("UTF-8", 303)):
+        headers = {"Origin": ORIGIN, "Content-Type": f"multipart/form-data; boundary=b; charset={said}"}
+        assert client.post("/form", content=body, headers=headers).status_code == status
+
+
+def test_a_message_that_nobody_left_is_none(client: TestClient) -> None:
+    for nonsense in (b"[" * 2_000, b"[1, 2]", b"{}", b"\xff"):
+        client.cookies.set("test_flash", base64.urlsafe_b64encode(nonsense).decode())
+        assert client.get("/form").status_code == 200
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\t=1"])

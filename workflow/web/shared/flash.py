@@ -1,7 +1,6 @@
 """One message that survives a redirect: "Application submitted". It is shown on the next page and then forgotten."""
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,5 +45,5 @@ def waiting(request: Request, cookies: Cookies) -> Flash | None:
     try:
         kind, text = json.loads(base64.urlsafe_b64decode(raw))
         return Flash(FlashKind(kind), str(text)[:LONGEST])
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         return None  # a cookie is the browser's to write: anything unreadable is no message

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from workflow.errors import Problem
@@ -62,6 +64,7 @@ async def posted_form(request: Request) -> PostedForm:
     """The form of this request. Raises ForeignOrigin or StaleForm before anything in it is used."""
     site = site_of(request)
     csrf.check_origin(request, site.scheme)
+    _require_utf8(request)
     data = await request.form(max_files=8, max_fields=MAX_FIELDS)
     submitted = data.get(csrf.FIELD) or request.headers.get(csrf.HEADER, "")
     csrf.check_token(request, site.cookies, submitted if isinstance(submitted, str) else "")
@@ -70,6 +73,13 @@ async def posted_form(request: Request) -> PostedForm:
         if isinstance(value, UploadFile) and value.filename:
             files[name] = Upload(value.filename, await value.read())
     return PostedForm(data, files)
+
+
+def _require_utf8(request: Request) -> None:
+    """Browsers send what the page is written in. Another character set could smuggle in what is no text at all."""
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise HTTPException(400, "Send the form in UTF-8, as the page does.")
 
 
 Posted = Annotated[PostedForm, Depends(posted_form)]

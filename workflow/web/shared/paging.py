@@ -1,10 +1,9 @@
 """Keyset paging: the address of the next page holds the last row's sort key, so page 40,000 costs what page 1 does."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from workflow.license_file import say
 
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 200
+LARGEST_INTEGER = 2**31 - 1
 
 Key = tuple[str | int, ...]
 
@@ -38,24 +38,39 @@ def key_from(cursor: str, kinds: tuple[type, ...]) -> Key:
     """The sort key in a cursor, whose parts are of these kinds. Raises CursorUnusable for anything else."""
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         parts = None
-    if not isinstance(parts, list) or [type(each) for each in parts] != list(kinds):
+    if not isinstance(parts, list) or [type(each) for each in parts] != list(kinds) or not all(map(_can_be_asked_for, parts)):
         raise CursorUnusable
     return tuple(parts)
+
+
+def instant_from(text: str | int) -> datetime:
+    """The aware instant in a key. Raises CursorUnusable, also for one that is before or after all that UTC can say."""
+    try:
+        at = datetime.fromisoformat(str(text))
+        if at.tzinfo is None:
+            raise CursorUnusable
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise CursorUnusable from None
 
 
 def time_and_id(cursor: str) -> tuple[datetime, UUID]:
     """The key of a list sorted by a time and an id, written as (isoformat, str). Raises CursorUnusable."""
     when, last = key_from(cursor, (str, str))
     try:
-        at = datetime.fromisoformat(str(when))
         row = UUID(str(last))
     except ValueError:
         raise CursorUnusable from None
-    if at.tzinfo is None:
-        raise CursorUnusable
-    return at, row
+    return instant_from(when), row
+
+
+def _can_be_asked_for(part: str | int) -> bool:
+    """Whether every database can look for it: no NUL, no lone surrogate, no number beyond its integers."""
+    if isinstance(part, int):
+        return abs(part) <= LARGEST_INTEGER
+    return "\0" not in part and not any("\ud800" <= character <= "\udfff" for character in part)
 
 
 def text_and_id(cursor: str) -> tuple[str, UUID]:

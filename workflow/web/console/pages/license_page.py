@@ -16,7 +16,7 @@ from workflow.errors import Invalid
 from workflow.times import utc_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
-from workflow.web.shared.paging import CursorUnusable, address, cursor_for, key_from
+from workflow.web.shared.paging import LARGEST_INTEGER, address, cursor_for, instant_from, key_from
 from workflow.web.shared.site import site_of
 
 PATH = "/console/license"
@@ -31,8 +31,8 @@ def show(
     request: Request,
     house: Inside,
     me: Administrator,
-    done: Annotated[int | None, Query()] = None,
-    same: Annotated[int | None, Query()] = None,
+    done: Annotated[int | None, Query(le=LARGEST_INTEGER)] = None,
+    same: Annotated[int | None, Query(le=LARGEST_INTEGER)] = None,
     before: Annotated[str, Query()] = "",
 ) -> Response:
     """The page; `done` and `same` name a license that was just activated, or uploaded again."""
@@ -102,13 +102,7 @@ def _key(cursor: str) -> history.Key | None:
     if not cursor:
         return None
     when, reference = key_from(cursor, (str, str))
-    try:
-        at = datetime.fromisoformat(str(when))
-    except ValueError:
-        raise CursorUnusable from None
-    if at.tzinfo is None:
-        raise CursorUnusable
-    return at, str(reference)
+    return instant_from(when), str(reference)
 
 
 def _older(than: history.Key | None) -> str | None:

@@ -65,7 +65,8 @@ class Source(Generic[Row, Item]):
     def answer(self, request: Request, wanted: Slice, response: Response) -> Listing[Item] | Response:
         """The page as JSON with its Link header, or the list from there to its end as CSV."""
         if wanted.as_csv:
-            return csv_response(self.name, self.head, self._all_rows(wanted.cursor))
+            first = self.read(wanted.cursor, MAX_PAGE_SIZE)  # before the answer begins: a refusal is still possible
+            return csv_response(self.name, self.head, self._all_rows(first))
         rows = self.read(wanted.cursor, wanted.limit)
         shown, more = rows[: wanted.limit], len(rows) > wanted.limit
         following = self.cursor(shown[-1]) if more else None
@@ -75,14 +76,13 @@ class Source(Generic[Row, Item]):
         response.headers["Vary"] = "Accept"
         return Listing(items=[self.item(each) for each in shown], next=following)
 
-    def _all_rows(self, cursor: str) -> Iterator[Sequence[object]]:
+    def _all_rows(self, rows: Sequence[Row]) -> Iterator[Sequence[object]]:
         while True:
-            rows = self.read(cursor, MAX_PAGE_SIZE)
             for row in rows[:MAX_PAGE_SIZE]:
                 yield self.cells(self.item(row))
             if len(rows) <= MAX_PAGE_SIZE:
                 return
-            cursor = self.cursor(rows[MAX_PAGE_SIZE - 1])
+            rows = self.read(self.cursor(rows[MAX_PAGE_SIZE - 1]), MAX_PAGE_SIZE)
 
 
 def _prefers_csv(accept: str) -> bool:

@@ -14,7 +14,7 @@ from workflow.db.queries import reminders
 from workflow.db.queries.reminders import ListedReminder
 from workflow.web.desk.api.caller import Inside, Reader
 from workflow.web.desk.api.listing import Listing, Source, Wanted
-from workflow.web.shared.paging import CursorUnusable, cursor_for, key_from
+from workflow.web.shared.paging import CursorUnusable, cursor_for, instant_from, key_from
 
 router = APIRouter(tags=["reminders"])
 CSV_HEAD = ("License ID", "Version", "Last usable day", "Days ahead", "Recipient", "State", "Reason", "Sent", "Acknowledged")
@@ -83,12 +83,10 @@ def _cursor(listed: ListedReminder) -> str:
 def _after(cursor: str) -> reminders.Position:
     at, license_row, days, recipient = key_from(cursor, (str, str, int, str))
     try:
-        created_at, row = datetime.fromisoformat(str(at)), UUID(str(license_row))
+        row = UUID(str(license_row))
     except ValueError:
         raise CursorUnusable from None
-    if created_at.tzinfo is None:
-        raise CursorUnusable
-    return created_at, row, int(days), str(recipient)
+    return instant_from(at), row, int(days), str(recipient)
 
 
 def _cells(row: ReminderDocument) -> tuple[object, ...]:
