@@ -40,11 +40,14 @@ FROM_THE_FRAMEWORK = """\
 
 # Where people meet an error, by the package its class is in; the first that fits.
 SECTIONS = (
-    ("The desk: pages and API", ("workflow.domain", "workflow.db", "workflow.services", "workflow.web.desk", "workflow.web.shared")),
+    (
+        "The desk: pages and API",
+        ("workflow.domain", "workflow.db", "workflow.services", "workflow.web.desk", "workflow.web.shared"),
+    ),
     ("Recipients' certificates and mail", ("workflow.certificates", "workflow.mail")),
     ("License Management", ("workflow.console", "workflow.web.console")),
     ("Commands, settings and set-up", ("workflow.cli", "workflow.settings", "workflow.signing_keys", "workflow.inbox")),
-    ("Families", ("workflow.errors",)),
+    ("Families", ("workflow.errors", "workflow.database")),
 )
 
 

@@ -32,8 +32,10 @@ class DatabaseAway(Unavailable):
 
     code = "database.away"
 
-    def __init__(self) -> None:
-        super().__init__("The database does not take this request now, and nothing of it was kept. Try again in a minute.")
+    def __init__(
+        self, message: str = "The database does not take this request now, and nothing of it was kept. Try again in a minute."
+    ) -> None:
+        super().__init__(message)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

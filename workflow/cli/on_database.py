@@ -9,18 +9,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from workflow.database import create_engine, reading, transaction
+from workflow.database import DatabaseAway, create_engine, reading, transaction
 from workflow.domain.roles import Actor, Role
-from workflow.errors import DeskError, Invalid, Unavailable
+from workflow.errors import DeskError, Invalid
 from workflow.settings import Database, load
 
 REFUSED = 1
-
-
-class DatabaseAway(Unavailable):
-    """The desk's database cannot be opened, or does not have what a command needs."""
-
-    code = "database.away"
 
 
 def command_line() -> Actor:
