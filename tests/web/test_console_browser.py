@@ -1,7 +1,6 @@
 """License Management as it runs in life: the command, real processes, a real browser, and a desk that takes receipts."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.conftest import find_chromium
 from tests.console import vendor
+from tests.console.serving import served
+from workflow.cli.broker import free_port
 from workflow.license_file import verify_receipt
 from workflow.license_gate import LicenseGate
 
@@ -26,43 +27,6 @@ pytestmark = pytest.mark.browser
 
 SIZES = ({"width": 1280, "height": 900}, {"width": 390, "height": 844})
 Lic = Callable[[str, bytes], Path]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(directory: Path, port: int, origin: str) -> Iterator[None]:
-    """`licdesk console serve` as a process of its own."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LICDESK_")} | {
-        "LICDESK_MODE": "demo",
-        "LICDESK_SECURE_COOKIES": "no",
-        "LICDESK_CONSOLE_PUBLIC_URL": origin,
-    }
-    command = [sys.executable, "-m", "workflow.cli.main", "console", "serve"]
-    process = subprocess.Popen(
-        [*command, "--directory", str(directory), "--port", str(port)],
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert time.monotonic() < end, "the console did not start"
-                assert process.poll() is None, "the console stopped"
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="module")
