@@ -38,6 +38,11 @@ def sender(desk: Desk) -> Sender:
     return Sender(desk.defaults.contact_name, desk.public_url, desk.defaults.contact_mailbox)
 
 
+def revocations_url(desk: Desk) -> str:
+    """Where the newest revocation list is; it needs no sign-in."""
+    return f"{desk.public_url}/api/v1/revocations"
+
+
 def license_facts(desk: Desk, issued: IssuedLicense, content: ApplicationContent) -> LicenseFacts:
     """What letters say about an issued license, given what its application asked for."""
     grace = last_usable_day(issued.grace_until, issued.time_zone)

@@ -125,3 +125,10 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             issued = facts.license_facts(desk, row, content_of(session, application))
             delivered_on = (row.delivered_at or row.issued_at).date()
             return letters.not_activated(reader, issued, delivered_on, said["days"], sender)
+        case LetterKind.REVOKED:
+            row = licenses.get_of_application(session, application.id)
+            later = licenses.successor_of(session, row)
+            issued = facts.license_facts(desk, row, content_of(session, application))
+            return letters.revoked(
+                reader, issued, said["reason"], later.version if later else None, facts.revocations_url(desk), sender
+            )

@@ -1,7 +1,8 @@
 """The signing worker: the only process that opens license issuer keys. It trusts no status and verifies its own output."""
 
+import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 from sqlalchemy import Engine
@@ -15,16 +16,32 @@ from workflow.database import create_engine, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications
+from workflow.db.queries import revocations as queries
 from workflow.domain.application import IllegalMove, Status
 from workflow.domain.roles import system
 from workflow.errors import Conflict, Misconfigured
-from workflow.license_file import LicenseRefused, Signer, TrustChain, TrustError, TrustRoot, sign_license, verify_license
+from workflow.license_file import (
+    MAX_ENVELOPE,
+    LicenseRefused,
+    Signer,
+    TrustChain,
+    TrustError,
+    TrustRoot,
+    UntrustedRevocations,
+    encode_claims,
+    sign_license,
+    verify_license,
+    verify_revocations,
+)
 from workflow.services import issuing
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import Mode, SigningSettings, load
 from workflow.signing_keys import open_signer
 from workflow.times import utc_now, wall_now
 
+ROOM_FOR_LICENSE = 16_384
+"""Bytes of a file that stay free for the license itself and for the indentation of what is inside."""
+log = logging.getLogger("licdesk.signing")
 SIGNER = system("signing worker")
 
 
@@ -134,10 +151,29 @@ def _sign_in(session: Session, here: SigningRoom, job: ClaimedJob) -> None:
     claims = issuing.claims_to_sign(session, here.desk, application, now)
     chain = here.chain()
     signer = here.signer(claims.environment.value, chain.current)
-    raw = sign_license(claims, [signer], roots=[root.raw for root in chain.roots[1:]])
+    payload = encode_claims(claims)
+    roots = [root.raw for root in chain.roots[1:]]
+    revocations = list_to_carry(session, chain.current, sum(map(len, roots)), now)
+    raw = sign_license(payload, [signer], roots=roots, revocations=revocations)
     verified = verify_license(raw, chain.roots[0], None, now)
     issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
     jobs.finish(session, job, wall_now())
+
+
+def list_to_carry(session: Session, trust: TrustRoot, beside: int, now: datetime) -> bytes | None:
+    """The newest revocation list, to travel inside a file beside so many bytes of trust roots; None when there is none.
+
+    A list whose signer a newer trust root dropped would make every platform refuse the file, and one that does not fit
+    travels as a document of its own.
+    """
+    newest = queries.newest_list(session)
+    if newest is None or ROOM_FOR_LICENSE + beside + len(newest.envelope) > MAX_ENVELOPE:
+        return None
+    try:
+        return verify_revocations(newest.envelope, trust, now).raw
+    except UntrustedRevocations as untrusted:
+        log.warning("revocation list %s is left out of license files: %s", newest.sequence, untrusted)
+        return None
 
 
 def _let_go(here: SigningRoom, job: ClaimedJob, error: IllegalMove) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.cli.conftest import RunningDesk, licdesk
-from workflow.cli import client
+from workflow.cli import cast, client
 from workflow.times import wall_now
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "applications"
@@ -142,3 +142,10 @@ def test_a_list_on_a_narrow_terminal_shows_every_number_whole(
 def test_a_license_that_is_not_there_cannot_be_renewed(running_desk: RunningDesk) -> None:
     answer = running_desk.liaison("renew", "PROD-00000-00000-00000")
     assert (answer.exit_code, answer.stderr) == (1, "not_found: There is no license PROD-00000-00000-00000.\n")
+
+
+def test_only_operators_revoke_and_only_what_there_is(running_desk: RunningDesk) -> None:
+    nothing = ("license", "revoke", "PROD-00000-00000-00000", "1", "--reason", "It named one module too many.")
+    answer = running_desk.as_person(cast.OPERATOR, *nothing)
+    assert (answer.exit_code, answer.stderr) == (1, "not_found: There is no license PROD-00000-00000-00000.\n")
+    assert "roles.missing" in running_desk.liaison(*nothing).stderr

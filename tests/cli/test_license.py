@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.license_file.example import CLAIMS, TENANT, lic, signer
+from tests.license_file.example import CLAIMS, TENANT, lic, lrl, signed_root, signer
 from tests.license_file.make_vectors import PUBLISHED
 from workflow.cli.license import app
 
@@ -80,6 +80,7 @@ def test_a_wrong_command_exits_with_2(trust: Path, options: list[str]) -> None:
 def test_a_missing_file_or_trust_root_exits_with_2(trust: Path, tmp_path: Path) -> None:
     assert verify(tmp_path / "none.lic", trust=trust).exit_code == 2
     assert verify(PUBLISHED / "valid.lic", trust=tmp_path).exit_code == 2
+    assert verify(PUBLISHED / "valid.lic", trust=tmp_path / "nowhere").exit_code == 2
 
 
 def test_a_huge_file_is_refused_without_being_read_whole(trust: Path, tmp_path: Path) -> None:
@@ -90,3 +91,51 @@ def test_a_huge_file_is_refused_without_being_read_whole(trust: Path, tmp_path: 
     run = verify(huge, trust=trust)
     assert run.exit_code == 1
     assert "TOO_LARGE" in run.output
+
+
+def test_one_trust_root_can_be_named_and_its_pin_lies_beside_it_or_is_given(tmp_path: Path) -> None:
+    root = tmp_path / "root-1.json"
+    root.write_bytes((PUBLISHED / "root-1.json").read_bytes())
+    assert verify(PUBLISHED / "valid.lic", "--at", AT, trust=PUBLISHED / "root-1.json").exit_code == 0
+    assert verify(PUBLISHED / "valid.lic", "--at", AT, trust=root).exit_code == 2
+    pin = (PUBLISHED / "pin.txt").read_text().strip()
+    assert verify(PUBLISHED / "valid.lic", "--at", AT, "--pin", pin, trust=root).exit_code == 0
+
+
+def test_the_trust_root_of_this_desk_is_taken_when_none_is_named() -> None:
+    command = ["verify", str(PUBLISHED / "valid.lic"), "--at", AT]
+    run = CliRunner().invoke(app, command, env={"LICDESK_TRUST_DIR": str(PUBLISHED / "root-1.json")})
+    assert run.exit_code == 0, run.output
+
+
+def inspect(path: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["inspect", str(path), *options], env={"COLUMNS": "200"})
+
+
+def test_inspecting_shows_the_content_and_says_that_nothing_was_verified() -> None:
+    run = inspect(PUBLISHED / "tampered.lic")
+    assert run.exit_code == 0
+    assert run.output.startswith("Not verified: anybody could have written this.")
+    assert '"max": 900' in run.output
+
+
+def test_inspecting_tells_what_a_file_carries(tmp_path: Path) -> None:
+    file = tmp_path / "carrying.lic"
+    file.write_bytes(lic(roots=(signed_root(),), revocations=lrl(7)))
+    found = json.loads(inspect(file, "--json").output)
+    assert (found["verified"], found["roots"], found["revocations"]) == (False, [1], 7)
+    assert found["keyids"] == [signer("issuer-prod").keyid]
+    assert found["content"]["license_id"] == CLAIMS.license_id
+
+
+@pytest.mark.parametrize("name", ["root-1.json", "revocations.lrl", "receipt.lrc"])
+def test_the_other_documents_can_be_inspected_too(name: str) -> None:
+    assert inspect(PUBLISHED / name).exit_code == 0
+
+
+def test_a_damaged_file_is_refused_by_its_code(tmp_path: Path) -> None:
+    file = tmp_path / "cut.lic"
+    file.write_bytes(lic()[:500])
+    assert (inspect(file).exit_code, "DAMAGED: The file is incomplete" in inspect(file).output) == (1, True)
+    assert json.loads(inspect(file, "--json").output)["code"] == "DAMAGED"
+    assert inspect(tmp_path / "none").exit_code == 2

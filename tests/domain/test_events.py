@@ -22,6 +22,7 @@ OWED = {
     "license.delivered": ["letter.send delivered to liaison"],
     "license.activated": ["letter.send activated to liaison"],
     "license.not_activated": ["letter.send not_activated to recipients", "letter.send not_activated to liaison"],
+    "license.revoked": ["letter.send revoked to recipients", "letter.send revoked to liaison"],
 }
 KINDS: list[type[Event]] = [
     each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event) and each is not Event

@@ -50,6 +50,7 @@ SUCCESSOR = Successor(
 )
 RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
 GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
+LIST_URL = DESK.url + "/api/v1/revocations"
 
 
 def every_letter() -> dict[str, Letter]:
@@ -92,6 +93,8 @@ def every_letter() -> dict[str, Letter]:
         "expired": letters.expired(reader, ISSUED, DESK, renew_url=RENEW),
         "expired-successor": letters.expired(admin, ISSUED, DESK, successor=SUCCESSOR),
         "not_activated": letters.not_activated(admin, ISSUED, date(2026, 11, 24), 3, DESK),
+        "revoked": letters.revoked(admin, ISSUED, "It named one module too many.", None, LIST_URL, DESK),
+        "revoked-successor": letters.revoked(admin, ISSUED, "It named one module too many.", 4, LIST_URL, DESK),
         "invitation": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by="Grace Okafor"),
         "invitation-password": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by=None),
     }

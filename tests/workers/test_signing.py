@@ -1,5 +1,6 @@
 """What the signing worker really issues: others verify it, retired keys sign nothing, and newer trust roots travel along."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -9,12 +10,16 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from tests.license_file.other_verifiers import OtherVerifiers
-from tests.workers.company import Company
+from tests.servers import SmtpCatcher
+from tests.workers.company import WITH_CERTIFICATE, Company
 from workflow.cli.main import app
 from workflow.database import transaction
-from workflow.db.tables import IssuedLicense
+from workflow.db.queries import applications, licenses
+from workflow.db.queries import revocations as queries
+from workflow.db.tables import IssuedLicense, RevocationListRow
 from workflow.domain.events import Job
-from workflow.license_file import Expected, TrustChain, verify_license
+from workflow.license_file import Expected, Revoked, TrustChain, verify_license
+from workflow.services import revocations
 from workflow.times import wall_now
 
 
@@ -99,3 +104,87 @@ def test_a_trust_root_that_went_away_stops_signing_with_a_sentence(rotating: Rot
     assert attention is not None
     assert "The trust root in" in attention
     assert "cannot be read" in attention
+
+
+def publish(company: Company, keys: Path, key: str = "revoker") -> RevocationListRow:
+    """The command that signs the list with the revoker's key, on this database."""
+    environ = {"LICDESK_DATABASE_URL": company.engine.url.render_as_string(hide_password=False)}
+    where = ["--key", f"file:{keys}/keys/{key}.pem", "--secret-file", str(keys / "secret"), "--trust", str(keys / "trust")]
+    ran = CliRunner().invoke(app, ["revocations", "publish", *where], env=environ)
+    assert ran.exit_code == 0, ran.output
+    with transaction(company.engine) as session:
+        newest = queries.newest_list(session)
+    assert newest is not None
+    return newest
+
+
+def revoked(company: Company, issued: IssuedLicense) -> None:
+    """An operator calls a license of a test platform back."""
+    with transaction(company.engine) as session:
+        application = applications.get_application_by_id(session, issued.application)
+        found = licenses.get_license(session, issued.id)
+        revocations.revoke(session, company.operator, application, found, "It named one module too many.", wall_now())
+
+
+def test_a_published_revocation_list_travels_in_every_later_file(company: Company, issuer_keys: Path) -> None:
+    first = issue(company, environment="UAT")
+    revoked(company, first)
+    newest = publish(company, issuer_keys)
+    later = issue(company, environment="UAT")
+    root = company.room.chain().current
+    verified = verify_license(later.envelope, root, Expected("T-20817", "UAT"), wall_now())
+    assert verified.revocations is not None
+    assert verified.revocations.payload_sha256 == newest.payload_sha256
+    with pytest.raises(Revoked, match="one module too many"):
+        verify_license(first.envelope, root, Expected("T-20817", "UAT", revocations=verified.revocations), wall_now())
+
+
+def test_a_list_whose_signer_was_dropped_does_not_spoil_later_files(rotating: Rotating) -> None:
+    publish(rotating.company, rotating.home)
+    rotating.next_root("trust", "prepare", "--drop", "revoker")
+    issued = issue(rotating.company, environment="UAT")
+    root = rotating.company.room.chain().roots[0]
+    assert verify_license(issued.envelope, root, Expected("T-20817", "UAT"), wall_now()).revocations is None
+    newest = publish(rotating.company, rotating.home, "revoker-spare")
+    assert newest.sequence == 2
+    issued = issue(rotating.company, environment="DEV")
+    verified = verify_license(issued.envelope, root, Expected("T-20817", "DEV"), wall_now())
+    assert verified.revocations is not None
+    assert verified.revocations.sequence == 2
+
+
+def test_only_a_revokers_key_publishes(company: Company, issuer_keys: Path) -> None:
+    environ = {"LICDESK_DATABASE_URL": company.engine.url.render_as_string(hide_password=False)}
+    where = ["--secret-file", str(issuer_keys / "secret"), "--trust", str(issuer_keys / "trust")]
+    command = ["revocations", "publish", "--key", f"file:{issuer_keys}/keys/issuer-prod.pem", *where]
+    ran = CliRunner().invoke(app, command, env=environ)
+    assert (ran.exit_code, "UNTRUSTED_REVOCATIONS" in ran.stderr) == (1, True)
+    with transaction(company.engine) as session:
+        assert queries.newest_list(session) is None
+
+
+def test_the_letter_about_a_revoked_license_says_why(company: Company, smtp: SmtpCatcher) -> None:
+    revoked(company, issue(company, environment="UAT"))
+    company.run(Job.LETTER)
+    (subject,) = {str(each["Subject"]) for each in smtp.messages if str(each["Subject"]).startswith("Revoked")}
+    assert "version 1" in subject
+    told = {each["To"].addresses[0].addr_spec for each in smtp.messages if str(each["Subject"]).startswith("Revoked")}
+    assert told == {WITH_CERTIFICATE, "liaison@serviceme.example"}
+
+
+def test_the_lists_are_shown_and_saved_by_command(company: Company, issuer_keys: Path, tmp_path: Path) -> None:
+    environ = {"LICDESK_DATABASE_URL": company.engine.url.render_as_string(hide_password=False)}
+
+    def said(*arguments: object) -> str:
+        ran = CliRunner().invoke(app, ["revocations", *map(str, arguments)], env=environ)
+        return ran.output
+
+    assert "No list yet." in said("list")
+    assert "No revocation list was published yet" in said("save", tmp_path / "none.lrl")
+    revoked(company, issue(company, environment="UAT"))
+    assert "not published yet" in said("list")
+    newest = publish(company, issuer_keys)
+    (only,) = json.loads(said("list", "--json"))["licenses"]
+    assert (only["state"], only["reason"]) == ("published", "It named one module too many.")
+    said("save", tmp_path / "newest.lrl")
+    assert (tmp_path / "newest.lrl").read_bytes() == newest.envelope

@@ -49,12 +49,12 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Apply for a license. A customer and recipients that the file describes are added when the desk does not know them."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         stated = read_application(file, desk.now())
         for added in add_missing(desk, stated):
             typer.echo(added, err=True)  # standard output is for the answer, which a program may read
         made = desk.post("/applications" + ("?submit=false" if draft else ""), stated.body)
-        _say(made, as_json, _one_line)
+        say(made, as_json, _one_line)
 
 
 @app.command()
@@ -70,8 +70,8 @@ def applications(
     """List the applications you may see."""
     query: dict[str, str | int] = {"limit": limit}
     query |= {name: value for name, value in (("status", status), ("search", search)) if value}
-    with _desk(url, token, token_file) as desk:
-        _say(desk.get("/applications", **query), as_json, _list)
+    with desk_at(url, token, token_file) as desk:
+        say(desk.get("/applications", **query), as_json, _list)
 
 
 @app.command()
@@ -84,12 +84,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one application: what was asked for, how far it is, how the file gets on."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         found = desk.get(f"/applications/{number}")
         found["deliveries"] = desk.get(f"/applications/{number}/deliveries")["items"]
         if history:
             found["events"] = desk.get(f"/applications/{number}/events")["items"]
-        _say(found, as_json, _whole)
+        say(found, as_json, _whole)
 
 
 @app.command()
@@ -103,7 +103,7 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve an application, after having seen what it asks for."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         found = desk.get(f"/applications/{number}")
         if not yes:
             _whole(found)
@@ -121,7 +121,7 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Reject an application. That closes it."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         _vote(desk, desk.get(f"/applications/{number}"), "reject", comment, as_json)
 
 
@@ -135,7 +135,7 @@ def request_changes(
     as_json: AsJson = False,
 ) -> None:
     """Send an application back to its liaison."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         _vote(desk, desk.get(f"/applications/{number}"), "request_changes", comment, as_json)
 
 
@@ -149,9 +149,9 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Take your own application back, before anything is issued."""
-    with _desk(url, token, token_file) as desk:
+    with desk_at(url, token, token_file) as desk:
         seen = desk.get(f"/applications/{number}")["version"]
-        _say(desk.post(f"/applications/{number}/withdraw", {"comment": comment}, seen=seen), as_json, _one_line)
+        say(desk.post(f"/applications/{number}/withdraw", {"comment": comment}, seen=seen), as_json, _one_line)
 
 
 @app.command()
@@ -167,8 +167,8 @@ def renew(
 ) -> None:
     """Start the renewal of a license with everything filled in; without days it stays a draft."""
     days = {name: value for name, value in (("first_day", first_day), ("last_day", last_day)) if value}
-    with _desk(url, token, token_file) as desk:
-        _say(desk.post("/renewals", {"license_id": license_id, "note": note, **days}), as_json, _one_line)
+    with desk_at(url, token, token_file) as desk:
+        say(desk.post("/renewals", {"license_id": license_id, "note": note, **days}), as_json, _one_line)
 
 
 def add_missing(desk: DeskClient, stated: ApplicationFile) -> Iterator[str]:
@@ -191,7 +191,7 @@ def add_missing(desk: DeskClient, stated: ApplicationFile) -> Iterator[str]:
 
 
 @contextmanager
-def _desk(url: str, token: str | None, token_file: Path | None) -> Iterator[DeskClient]:
+def desk_at(url: str, token: str | None, token_file: Path | None) -> Iterator[DeskClient]:
     """The desk with the person's token. An expected refusal is sentences and exit status 1, never a traceback."""
     try:
         with DeskClient(url, _token(token, token_file)) as desk:
@@ -232,10 +232,10 @@ def _vote(desk: DeskClient, found: Mapping[str, Any], choice: str, comment: str,
         for each in answer["missing"]:
             _terminal().print(f"Still needed: {escape(each)}")
 
-    _say(answer, as_json, said)
+    say(answer, as_json, said)
 
 
-def _say(answer: Mapping[str, Any], as_json: bool, in_words: Callable[[Mapping[str, Any]], None]) -> None:
+def say(answer: Mapping[str, Any], as_json: bool, in_words: Callable[[Mapping[str, Any]], None]) -> None:
     if as_json:
         typer.echo(json.dumps(answer, indent=1, ensure_ascii=False))
     else:

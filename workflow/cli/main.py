@@ -2,7 +2,7 @@
 
 import typer
 
-from workflow.cli import client, clock, console, database, demo, jobs, keys, mail, serving, trust, up, users
+from workflow.cli import client, clock, console, database, demo, jobs, keys, mail, revocations, serving, trust, up, users
 from workflow.cli import license as license_commands
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app.add_typer(serving.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(trust.app, name="trust")
 app.add_typer(license_commands.app, name="license")
+app.add_typer(revocations.app, name="revocations")
 app.add_typer(mail.app, name="mail")
 app.add_typer(database.app, name="db")
 app.add_typer(users.app, name="users")

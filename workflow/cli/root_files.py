@@ -26,6 +26,8 @@ from workflow.license_file import (
     decode_root_payload,
 )
 
+DEFAULT_TRUST = Path("var/trust")
+
 
 class FileUnusable(Misconfigured):
     """A file of a trust root or of a public key cannot be read or written."""

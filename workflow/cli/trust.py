@@ -14,6 +14,7 @@ import typer
 
 from workflow.cli import root_draft
 from workflow.cli.root_files import (
+    DEFAULT_TRUST,
     Draft,
     FileUnusable,
     make_directory,
@@ -42,7 +43,6 @@ from workflow.times import wall_now
 
 app = typer.Typer(name="trust", help="The trust root that platforms pin: prepare, sign, merge, show.", no_args_is_help=True)
 
-DEFAULT_TRUST = Path("var/trust")
 _Trust = Annotated[
     Path,
     typer.Option("--trust", envvar="LICDESK_TRUST_DIR", help="Directory of the trust roots and the pin.", file_okay=False),

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -290,6 +290,31 @@ class IssuedLicense(DeskTable, table=True):
     superseded_by: UUID | None = Field(default=None, foreign_key="license.id")
     next_reminder_at: datetime | None = _time(nullable=True)
     nudged_days: int = 0
+
+
+class Revocation(DeskTable, table=True):
+    """A license that is called back, once it is confirmed. For PROD another operator than the one who asked confirms it."""
+
+    license: UUID = Field(primary_key=True, foreign_key="license.id")
+    reason: str = Field(max_length=200)
+    asked_by: str = Field(max_length=100)
+    asked_by_name: str = Field(max_length=200)
+    asked_at: datetime = _time()
+    confirmed_by: str | None = Field(default=None, max_length=100)
+    confirmed_by_name: str | None = Field(default=None, max_length=200)
+    confirmed_at: datetime | None = _time(nullable=True)
+
+
+class RevocationListRow(DeskTable, table=True):
+    """A revocation list as it was signed and published. Its number is used once; the highest one counts."""
+
+    __tablename__ = "revocation_list"
+    sequence: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    envelope: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    payload_sha256: str = Field(unique=True, max_length=64)
+    issued_at: datetime = _time()
+    next_update: datetime = _time()
+    published_by: str = Field(max_length=200)
 
 
 class Delivery(DeskTable, table=True):

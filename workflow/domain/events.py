@@ -45,6 +45,7 @@ class LetterKind(StrEnum):
     ACTIVATED = "activated"
     NEEDS_ATTENTION = "needs_attention"
     NOT_ACTIVATED = "not_activated"
+    REVOKED = "revoked"
 
 
 class Audience(StrEnum):
@@ -277,6 +278,26 @@ class LicenseExpired(Event):
 
 
 @dataclass(frozen=True)
+class RevocationAsked(Event):
+    """An operator asked for a license of PROD to be called back; another one has to confirm it."""
+
+    type = "license.revocation_asked"
+    license_id: str
+    version: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class LicenseRevoked(Event):
+    """The license is called back: it counts no more here, and the next revocation list names it."""
+
+    type = "license.revoked"
+    license_id: str
+    version: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class LicenseNotActivated(Event):
     """Delivered days ago, and nobody has uploaded the file."""
 
@@ -341,6 +362,10 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
             _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
         ),
         LicenseDelivered: (_letter(LetterKind.DELIVERED, Audience.LIAISON),),
+        LicenseRevoked: (
+            _letter(LetterKind.REVOKED, Audience.RECIPIENTS),
+            _letter(LetterKind.REVOKED, Audience.LIAISON),
+        ),
         LicenseActivated: (_letter(LetterKind.ACTIVATED, Audience.LIAISON),),
         LicenseNotActivated: (
             _letter(LetterKind.NOT_ACTIVATED, Audience.RECIPIENTS),

@@ -231,6 +231,21 @@ def not_activated(
     return _letter("not_activated", reader, desk, language, {"issued": issued, "delivered_on": delivered_on, "days": days})
 
 
+def revoked(
+    reader: str,
+    issued: LicenseFacts,
+    reason: str,
+    successor_version: int | None,
+    list_url: str,
+    desk: Desk,
+    *,
+    language: str = "en",
+) -> Letter:
+    """To administrators and the liaison: the file must not be used any more, why, and what takes its place."""
+    facts = {"issued": issued, "reason": reason, "successor_version": successor_version, "list_url": list_url}
+    return _letter("revoked", reader, desk, language, facts)
+
+
 def invitation(
     reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, invited_by: str | None, language: str = "en"
 ) -> Letter:

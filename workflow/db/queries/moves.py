@@ -37,6 +37,7 @@ _SAID = {
     "license.activated": "activated the license",
     "license.superseded": "activated a newer version",
     "license.expired": "let the license end",
+    "license.revoked": "revoked the license",
 }
 
 

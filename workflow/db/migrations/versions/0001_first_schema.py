@@ -397,6 +397,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_vote_person"), ["person"], unique=False)
 
     op.create_table(
+        "revocation",
+        sa.Column("license", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(length=200), nullable=False),
+        sa.Column("asked_by", sa.String(length=100), nullable=False),
+        sa.Column("asked_by_name", sa.String(length=200), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_by", sa.String(length=100), nullable=True),
+        sa.Column("confirmed_by_name", sa.String(length=200), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["license"], ["license.id"], name=op.f("fk_revocation_license")),
+        sa.PrimaryKeyConstraint("license", name=op.f("pk_revocation")),
+    )
+    op.create_table(
+        "revocation_list",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("payload_sha256", sa.String(length=64), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_by", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_revocation_list")),
+        sa.UniqueConstraint("payload_sha256", name=op.f("uq_revocation_list_payload_sha256")),
+    )
+
+    op.create_table(
         "delivery",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("job", sa.Uuid(), nullable=False),

@@ -109,7 +109,7 @@ def list_licenses(
 def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
     """Every version under a License ID."""
     with reading(house.engine) as session:
-        found = _versions(session, who.actor, license_id)
+        found = versions_for(session, who.actor, license_id)
         newest = found[0]
         current = licenses.in_force(session, newest.environment.id)
     return LicenseDocument(
@@ -131,7 +131,7 @@ def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
 def file(house: Inside, who: Downloader, license_id: str, version: Version) -> Response:
     """The `.lic` file. Who fetched it is in the application's history."""
     with transaction(house.engine) as session:
-        found = _of_version(_versions(session, who.actor, license_id), version)
+        found = of_version(versions_for(session, who.actor, license_id), version)
         issued = delivery.record_download(session, who.actor, found.application, "api", utc_now())
         name, content, digest = file_name(license_id, version), issued.envelope, issued.envelope_sha256
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": f'"{digest}"'}
@@ -145,7 +145,7 @@ def renew(request: Request, house: Inside, who: Applicant, writing: Writing, bod
     def effect(session: Session) -> Answer:
         now = utc_now()
         newest = next(
-            (each for each in _versions(session, who.actor, body.license_id) if each.issued.standing != "revoked"), None
+            (each for each in versions_for(session, who.actor, body.license_id) if each.issued.standing != "revoked"), None
         )
         if newest is None:
             raise _unknown(body.license_id)
@@ -166,7 +166,7 @@ def _with_changes(raw: dict[str, Any], body: RenewalBody) -> dict[str, Any]:
     return raw | {"contract_reference": body.contract_reference, "note": body.note}
 
 
-def _versions(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
+def versions_for(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
     """The versions whose applications the actor may see, newest first. Raises NotFound when there is none."""
     found = directory.versions_visible_to(session, actor, license_id)
     if not found:
@@ -174,7 +174,7 @@ def _versions(session: Session, actor: Actor, license_id: str) -> list[ListedLic
     return found
 
 
-def _of_version(versions: list[ListedLicense], version: int) -> ListedLicense:
+def of_version(versions: list[ListedLicense], version: int) -> ListedLicense:
     for each in versions:
         if each.issued.version == version:
             return each

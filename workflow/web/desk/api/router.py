@@ -15,6 +15,7 @@ from workflow.web.desk.api import (
     openapi,
     receipts,
     reminders,
+    revocations,
     votes,
 )
 from workflow.web.desk.api.guard import require_sound
@@ -22,7 +23,7 @@ from workflow.web.desk.api.shapes import BASE
 
 router = APIRouter(prefix=BASE)
 router.include_router(receipts.router)  # its body is whatever arrives, and every sender gets the same answer
-for each in (applications, votes, history, licenses, customers, reminders, jobs, about, openapi):
+for each in (applications, votes, history, licenses, revocations, customers, reminders, jobs, about, openapi):
     router.include_router(each.router, dependencies=[Depends(require_sound)])
 
 

@@ -42,6 +42,7 @@ KINDS: Mapping[str, str] = {
     "activated": "Activated",
     "needs_attention": "Needs attention",
     "not_activated": "Not activated",
+    "revoked": "Revoked",
 }
 
 

@@ -107,6 +107,16 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             "",
             f"Version {said['version']} superseded by version {said['by_version']}",
         ),
+        facts.RevocationAsked.type: lambda who, said: (
+            "shield-alert",
+            "warn",
+            f"{who} asked for version {said['version']} to be revoked; another operator has to confirm it: {said['reason']}",
+        ),
+        facts.LicenseRevoked.type: lambda who, said: (
+            "shield-x",
+            "bad",
+            f"Version {said['version']} revoked by {who}: {said['reason']}",
+        ),
         facts.LicenseExpired.type: lambda _who, said: ("calendar", "warn", f"Version {said['version']} ended"),
         facts.LicenseNotActivated.type: lambda _who, said: (
             "hourglass",
