@@ -7,10 +7,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, and_, bindparam, or_, select, update
+from sqlalchemy import CursorResult, Table, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from workflow.database import UtcDateTime
@@ -186,8 +187,23 @@ def _change(session: Session, job_id: UUID, from_state: str, **values: Any) -> b
 
 
 def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
-    # The attempt belongs to the fence: the same worker may have claimed the job a second time while its first try hung.
-    fence = (JOB.c.id == job.id, JOB.c.owner == job.owner, JOB.c.attempts == job.attempts, JOB.c.state == "running")
-    written: CursorResult[Any] = session.connection().execute(update(JOB).where(*fence).values(**values))
+    fence = {"of_job": job.id, "of_owner": job.owner, "of_attempt": job.attempts}
+    written: CursorResult[Any] = session.connection().execute(_fenced(tuple(values)), {**values, **fence})
     if written.rowcount != 1:
         raise LeaseLost(f"job {job.id} is no longer {job.owner}'s")
+
+
+@cache
+def _fenced(columns: tuple[str, ...]) -> Update:
+    """The UPDATE of these columns of a job that is still its claimant's. The attempt belongs to the fence: the same worker may
+    have claimed the job a second time while its first try hung."""
+    return (
+        update(JOB)
+        .where(
+            JOB.c.id == bindparam("of_job"),
+            JOB.c.owner == bindparam("of_owner"),
+            JOB.c.attempts == bindparam("of_attempt"),
+            JOB.c.state == "running",
+        )
+        .values({name: bindparam(name) for name in columns})
+    )
