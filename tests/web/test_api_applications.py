@@ -57,7 +57,7 @@ def test_a_program_takes_an_application_to_the_signed_file(program: As, company:
     file = liaison.client.get(now["license"]["file"], headers={"Authorization": f"Bearer {liaison.token}"})
     assert hashlib.sha256(file.content).hexdigest() == now["license"]["file_sha256"]
     assert now["license"]["file_name"] in file.headers["content-disposition"]
-    claims = verify_license(file.content, company.room.trust, None, wall_now()).claims
+    claims = verify_license(file.content, company.room.chain().current, None, wall_now()).claims
     assert claims.license_id == now["license_id"]
     fetched = liaison.get(f"/applications/{number}/events").json()["items"][-1]
     assert fetched["payload"]["through"] == "api", "who took the file is in the history"

@@ -63,7 +63,7 @@ def receipt_for(company: Company, number: str, event: ReceiptEvent = ReceiptEven
     with transaction(company.engine) as session:
         application = company.application(number)
         raw = licenses.get_of_application(session, application.id).envelope
-    verified = verify_license(raw, company.room.trust, None, wall_now())
+    verified = verify_license(raw, company.room.chain().current, None, wall_now())
     claims = verified.claims
     signer = Ed25519Signer(PLATFORM_KEY)
     return sign_receipt(

@@ -218,7 +218,7 @@ def test_an_administrator_finds_the_file_on_the_home_page_and_taking_it_is_a_del
     action = re.search(r'action="(/licenses/[^"]+/file)"', administrator.page.text)
     assert action
     taken = administrator.send(action.group(1))
-    assert verify_license(taken.content, company.room.trust, None, wall_now()).claims.version == 1
+    assert verify_license(taken.content, company.room.chain().current, None, wall_now()).claims.version == 1
     assert company.application(number).status == Status.DELIVERED
     assert administrator.open(f"/applications/{number}").status_code == 403
     license_page = action.group(1).split("/versions")[0]

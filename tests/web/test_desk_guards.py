@@ -68,6 +68,23 @@ def test_every_page_answers_every_role_without_an_error_of_ours(browser: Open, c
                 assert re.search(r"<title>[^<]+</title>", answer.text)
 
 
+def test_no_page_looks_a_nul_up_or_stores_one(browser: Open, company: Company) -> None:
+    number = company.apply()
+    approver = browser("approver")
+    for path in (
+        "/applications?q=%00",
+        "/licenses?q=a%00",
+        "/customers?q=%00",
+        "/applications/%00",
+        "/customers/%00",
+        "/d/%00",
+    ):
+        assert approver.open(path).status_code == 404, path
+    approver.open(f"/approvals/{number}")
+    assert approver.send(f"/approvals/{number}", decision="reject", comment="a\0b").status_code == 400
+    assert company.application(number).status == "submitted"
+
+
 def test_every_post_without_a_token_is_refused_for_every_role(browser: Open, company: Company) -> None:
     number = company.apply()
     values = {"number": number, "license_id": "X", "tenant_id": "T-20817", "token": "x" * 43, "version": "1"}

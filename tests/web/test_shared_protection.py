@@ -8,6 +8,7 @@ from typing import Annotated
 import pytest
 from fastapi import FastAPI, Query
 from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -70,6 +71,11 @@ def application(**options: object) -> FastAPI:
     @app.get("/api/locked")
     def locked() -> None:
         raise OperationalError("INSERT secret detail", {}, Exception("database is locked"))
+
+    @app.get("/no-table")
+    def no_table() -> None:
+        with create_engine("sqlite://").connect() as connection:
+            connection.execute(text("SELECT 1 FROM nowhere"))
 
     @app.get("/bug")
     def bug() -> None:
@@ -208,6 +214,7 @@ def test_a_database_that_is_away_is_nobodys_bug_and_is_tried_again(client: TestC
         assert "database.away" in answer.text
         assert "nothing of it was kept" in answer.text
         assert "secret detail" not in answer.text
+    assert client.get("/no-table").status_code == 500, "waiting does not help against a schema of another release"
 
 
 @pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-16", "x" * 300])

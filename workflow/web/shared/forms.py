@@ -70,6 +70,8 @@ async def posted_form(request: Request) -> PostedForm:
     csrf.check_token(request, site.cookies, submitted if isinstance(submitted, str) else "")
     files: dict[str, Upload] = {}
     for name, value in data.multi_items():
+        if isinstance(value, str) and "\0" in value:
+            raise HTTPException(400, "This form holds a NUL character, which is no text. Remove it and send the form again.")
         if isinstance(value, UploadFile) and value.filename:
             files[name] = Upload(value.filename, await value.read())
     return PostedForm(data, files)

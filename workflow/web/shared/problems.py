@@ -6,6 +6,7 @@ The only place that knows which error family is which HTTP status.
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from sqlite3 import SQLITE_ERROR
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI
@@ -179,7 +180,12 @@ class ErrorAnswers:
         return answer
 
     def database_away(self, request: Request, error: Exception) -> Response:
-        """No bug, and over without us: the person is told to try again, the log says what the database said."""
+        """No bug, and over without us: the person is told to try again, the log says what the database said.
+
+        SQLite's plain error (no such table) has the same class and is no such thing.
+        """
+        if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
+            return self.unexpected(request, error)
         log.error("%s %s failed, reference %s", request.method, request.url.path, reference_of(request), exc_info=error)
         answer = self.desk_error(request, DatabaseAway())
         answer.headers["Retry-After"] = str(RETRY_AFTER)
@@ -213,7 +219,10 @@ class ErrorAnswers:
 
 
 class LastResort:
-    """Answers for whatever the application let slip. An answer that has begun can only be broken off."""
+    """Answers for whatever the application let slip. An answer that has begun can only be broken off.
+
+    Pages never see an address with a NUL in it: none has one, and PostgreSQL cannot look it up. The API names the field itself.
+    """
 
     def __init__(self, app: ASGIApp, *, answers: ErrorAnswers) -> None:
         self.app = app
@@ -223,6 +232,10 @@ class LastResort:
         """Passes the request on and catches what nobody else did."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        if not request.url.path.startswith(self.answers.api_prefix) and _holds_nul(scope):
+            await self.answers.http_error(request, HTTPException(404))(scope, receive, send)
             return
         begun = False
 
@@ -236,8 +249,12 @@ class LastResort:
         except Exception as error:  # the edge of the process: nothing above could do better
             if begun:
                 raise
-            answer = self.answers.unexpected(Request(scope), error)
+            answer = self.answers.unexpected(request, error)
             await answer(scope, receive, send)
+
+
+def _holds_nul(scope: Scope) -> bool:
+    return "\0" in scope["path"] or b"%00" in scope["query_string"]
 
 
 def _sentence(text: str) -> str:
