@@ -162,6 +162,8 @@ class ConsoleSettings(Common):
     """where receipts are posted; none: receipts are downloaded as files"""
     secure_cookies: bool = True
     allowed_hosts: tuple[str, ...] = ()
+    console_usage: Path | None = None
+    """a file in which the platform reports what is in use; none: `usage.json` in the console's directory"""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What an administrator does, as one call each: take a file in, activate it."""
 
+import json
 from datetime import datetime
+from typing import Any
 
 from tests.console import vendor
-from workflow.console import current, install, uploads
+from workflow.console import current, install, uploads, usage
 from workflow.console.current import Situation
 from workflow.console.identity import Console
 from workflow.console.store import InstalledLicense, StagedUpload
@@ -60,3 +62,10 @@ def activate(
 def activated(console: Console, raw: bytes, *, now: datetime | None = None) -> InstalledLicense:
     """A license that passed and was activated or scheduled."""
     return activate(console, staged(console, raw, now=now).id, now=now)
+
+
+def reported(console: Console, *, now: datetime | None = None, **use: Any) -> None:
+    """The platform says what is in use."""
+    at = now or utc_now()
+    with transaction(console.engine) as session:
+        usage.keep(session, usage.read(json.dumps(use).encode(), at))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from workflow.console.usage import Use
 from workflow.license_file import LicenseClaims, Limit, OnExpiry, Over, Sentence, last_usable_day, say, say_counted
 from workflow.license_file.wording import Fact
 
@@ -70,6 +71,28 @@ def between(before: LicenseClaims | None, after: LicenseClaims, at: datetime) ->
 def losses(changes: Iterable[Change]) -> tuple[Loss, ...]:
     """Everything taken away, which a person has to acknowledge."""
     return tuple(loss for change in changes for loss in change.losses)
+
+
+def in_use(loss: Loss, after: LicenseClaims, use: Use | None) -> Sentence | None:
+    """What the platform said of the use of what goes; None when it said nothing of it."""
+    match loss.term:
+        case Term.MODULES if use is not None and use.modules:
+            return _used_by(use.modules.get(loss.what, 0))
+        case Term.MODEL_TYPES if use is not None and use.model_types:
+            return _used_by(use.model_types.get(loss.what, 0))
+        case Term.AGENTS | Term.USERS if use is not None and loss.term in use.limits and loss.what == "max":
+            used, most = use.limits[loss.term], after.limits[loss.term].max
+            if most is not None and used > most:
+                return say("%(used)s are in use now, %(over)s more than the new license allows", used=used, over=used - most)
+            return say("%(used)s are in use now", used=used)
+        case _:
+            return None
+
+
+def _used_by(agents: int) -> Sentence:
+    if not agents:
+        return say("nothing uses it now")
+    return say_counted("%(num)s agent uses it now", "%(num)s agents use it now", agents)
 
 
 def title(code: str) -> str:

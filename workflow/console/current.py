@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from workflow.console import clock, revocations, store
+from workflow.console import clock, revocations, store, usage
 from workflow.console.clock import ClockReading
 from workflow.console.identity import Console
 from workflow.console.store import InstalledLicense, Standing
+from workflow.console.usage import Use
 from workflow.license_file import LicenseClaims, LicenseRefused, RevocationList, Revoked, TrustRoot
 from workflow.license_gate import State, rights_in, state_at, verify_installed
 
@@ -41,6 +42,7 @@ class Situation:
     generation: int
     trust: TrustRoot
     revocations: RevocationList | None = None
+    use: Use | None = None
 
     @property
     def now(self) -> datetime:
@@ -67,7 +69,7 @@ def look(session: Session, console: Console, now: datetime) -> Situation:
         current, following = following, None
     waiting = State.SCHEDULED if following else State.NONE
     state = current.state(reading.now) if current else waiting
-    return Situation(state, current, following, reading, store.generation(session), trust, listed)
+    return Situation(state, current, following, reading, store.generation(session), trust, listed, usage.find(session))
 
 
 def summary(situation: Situation) -> dict[str, Any]:

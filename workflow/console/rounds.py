@@ -9,6 +9,7 @@ import httpx
 from workflow.console import accounts, clock, current, install, publishing, receipts
 from workflow.console.identity import Console
 from workflow.console.store import Standing
+from workflow.console.usage import UsageFile
 from workflow.database import reading, transaction
 from workflow.times import utc_now, wall_now
 
@@ -23,6 +24,7 @@ class Rounds:
 
     console: Console
     desk_url: str | None
+    usage_file: UsageFile | None = None
     _written: datetime | None = field(default=None, init=False)
 
     def look_after(self) -> None:
@@ -38,6 +40,8 @@ class Rounds:
             publishing.mend(self.console)
         else:
             publishing.publish(self.console)
+        if self.usage_file is not None:
+            self.usage_file.look(self.console.engine, now)
 
     def send_receipts(self, client: httpx.Client) -> int:
         """One round over the network: posts what is due, if there is a desk to post to."""

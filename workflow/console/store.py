@@ -201,6 +201,19 @@ class OutgoingReceipt(ConsoleTable, table=True):
     sent_at: datetime | None = _moment(nullable=True)
 
 
+class ReportedUse(ConsoleTable, table=True):
+    """What the platform last said is in use; one row."""
+
+    __tablename__ = "reported_use"
+    __table_args__ = (CheckConstraint("row = 1", name="only_one_report"),)
+
+    row: int = Field(default=1, primary_key=True)
+    taken_at: datetime = _moment()
+    limits: dict[str, int] = _json()
+    modules: dict[str, int] = _json()
+    model_types: dict[str, int] = _json()
+
+
 class ClockFloor(ConsoleTable, table=True):
     """The highest time this installation has seen, and what was odd about the clock; one row."""
 

@@ -112,6 +112,7 @@ def verify_new(session: Session, console: Console, situation: Situation, raw: by
         history=history(session),
         revocations=situation.revocations,
         clock_suspect=reading.is_suspect,
+        usage=situation.use.limits if situation.use else {},
     )
     return verify_license(raw, situation.trust, expected, reading.now)
 

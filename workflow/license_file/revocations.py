@@ -73,7 +73,7 @@ class RevocationList:
                 return revoked.reason
         for floor in self.content.floors:
             if floor.license_id == license_id and version < floor.min_version:
-                return f"versions below {floor.min_version} no longer count"
+                return say("versions below %(n)s no longer count", n=floor.min_version)
         return None
 
 

@@ -55,7 +55,7 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise MalformedLicense(
-            say("The content is not JSON: %(problem)s at character %(place)s.", problem=error.msg, place=error.pos)
+            say("The content is not JSON: it breaks the rules at character %(place)s.", place=error.pos)
         ) from None
     except RecursionError:
         raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None

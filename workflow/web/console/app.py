@@ -12,6 +12,7 @@ from workflow.console import changes
 from workflow.console.identity import API_TOKEN_FILE, Console, digest, open_console
 from workflow.console.rounds import LOOK_EVERY, Rounds
 from workflow.console.store import installation_of
+from workflow.console.usage import UsageFile
 from workflow.database import reading
 from workflow.license_file import last_usable_day
 from workflow.settings import ConsoleSettings, load
@@ -21,8 +22,10 @@ from workflow.web.console.live import Watcher
 from workflow.web.console.pages import ROUTERS
 from workflow.web.console.upload_form import DRAINED
 from workflow.web.shared.cookies import Cookies
+from workflow.web.shared.languages import ENGLISH, chinese
 from workflow.web.shared.site import Site
 
+USAGE_FILE = "usage.json"
 SEND_EVERY = 1.0
 """seconds between looks into the outbox; how often one receipt is tried is the outbox's business"""
 
@@ -46,6 +49,7 @@ def create_app(settings: ConsoleSettings | None = None) -> FastAPI:
         api_prefix="/console/api/",
         sign_in="/console/sign-in",
         body_limits={"/console/license/uploads": DRAINED},
+        languages=(ENGLISH, chinese()),
     )
     site.pages.add_filters(title_of=changes.title, last_day=last_usable_day, day_in=shown.day_in)
     app = FastAPI(title="License Management", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_living(house))
@@ -74,7 +78,8 @@ def _house(console: Console, settings: ConsoleSettings) -> House:
 def _living(house: House) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        rounds = Rounds(house.console, house.desk_url)
+        usage_file = UsageFile(house.settings.console_usage or house.console.directory / USAGE_FILE)
+        rounds = Rounds(house.console, house.desk_url, usage_file)
         with httpx.Client() as client:
             tasks = [
                 asyncio.create_task(_repeat(rounds.look_after, LOOK_EVERY)),

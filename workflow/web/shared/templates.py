@@ -78,7 +78,7 @@ class Pages:
         context: dict[str, object] = {
             "layout": self.layout,
             "lang": language.tag,
-            "languages": self.languages,
+            "languages_of_site": self.languages,
             "theme": theme if theme in ("light", "dark") else None,
             "flash": message,
             "csrf_field": token.field,

@@ -16,6 +16,7 @@ TABLES = (
     "installed_license",
     "outgoing_receipt",
     "refused_upload",
+    "reported_use",
     "revocations",
     "sign_in_failure",
     "staged_upload",
@@ -120,6 +121,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_outgoing_receipt_next_at", "outgoing_receipt", ["next_at"], unique=False)
 
+    op.create_table(
+        "reported_use",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("taken_at", UtcDateTime(), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("modules", sa.JSON(), nullable=False),
+        sa.Column("model_types", sa.JSON(), nullable=False),
+        sa.CheckConstraint("row = 1", name="only_one_report"),
+        sa.PrimaryKeyConstraint("row"),
+    )
     op.create_table(
         "refused_upload",
         sa.Column("id", sa.String(), nullable=False),

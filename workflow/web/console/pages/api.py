@@ -3,13 +3,15 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from workflow.console import publishing
+from workflow.console import publishing, usage
 from workflow.console.store import generation
-from workflow.database import reading
-from workflow.web.console.access import Inside, require_token
+from workflow.database import reading, transaction
+from workflow.times import utc_now
+from workflow.web.console.access import House, Inside, require_token
 from workflow.web.console.live import tag_of, told_now
 
 LICENSE = "/console/api/license"
@@ -41,11 +43,27 @@ def feed(request: Request, house: Inside) -> Response:
     return _tagged(request, tag_of({name: value for name, value in facts.items() if name != "seen"}), facts)
 
 
+@for_programs.put("/console/api/usage", status_code=204)
+async def report_use(request: Request, house: Inside) -> Response:
+    """Takes what is in use: agents, users, and how many agents work with each module and model type.
+
+    A report older than the one before is dropped without a word.
+    """
+    use = usage.read(await request.body(), utc_now())
+    await run_in_threadpool(_keep, house, use)
+    return Response(status_code=204)
+
+
 @router.get("/health")
 def health(house: Inside) -> dict[str, str | int]:
     """Answers only when the database does."""
     with reading(house.console.engine) as session:
         return {"status": "ok", "generation": generation(session)}
+
+
+def _keep(house: House, use: usage.Use) -> None:
+    with transaction(house.console.engine) as session:
+        usage.keep(session, use)
 
 
 def _tagged(request: Request, tag: str, facts: dict[str, Any]) -> Response:

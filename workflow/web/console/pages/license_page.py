@@ -12,7 +12,6 @@ from workflow.console import current, history, receipts
 from workflow.console.current import Held, Situation
 from workflow.console.store import InstalledLicense, OutgoingReceipt, RefusedUpload
 from workflow.database import reading
-from workflow.errors import Invalid
 from workflow.times import utc_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
@@ -48,7 +47,7 @@ def license_page(
     same: int | None = None,
     before: str = "",
     refused: RefusedUpload | None = None,
-    problem: Invalid | None = None,
+    problem: str = "",
     conflict: str = "",
 ) -> Response:
     """License Management with what just happened: an activation, a refused upload, or a problem with the form."""

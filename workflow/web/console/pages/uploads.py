@@ -35,8 +35,20 @@ async def upload(request: Request, house: Inside, me: Administrator) -> Response
     try:
         sent = await sent_license(request)
     except UploadUnusable as problem:
-        return await run_in_threadpool(license_page, request, house, status=422, problem=problem)
+        return await run_in_threadpool(license_page, request, house, status=422, problem=sentence_of(problem))
     return await run_in_threadpool(_take_in, house, me, sent)
+
+
+@router.get(UPLOADS)
+def start() -> Response:
+    """Somebody came back to where the form was sent, by the language switch or by hand."""
+    return RedirectResponse(PATH, status_code=303)
+
+
+@router.get(f"{UPLOADS}/{{upload_id}}/activate")
+def decide_again(upload_id: UploadId) -> Response:
+    """The same, from the address of the button: back to the preview."""
+    return RedirectResponse(f"{UPLOADS}/{upload_id}", status_code=303)
 
 
 @router.get(f"{UPLOADS}/{{upload_id}}")
@@ -131,7 +143,7 @@ def _preview(
         later=verified.state is State.SCHEDULED,
         in_grace=verified.state is State.GRACE,
         changes=compared,
-        losses=changes.losses(compared),
+        losses=[(each, changes.in_use(each, verified.claims, situation.use)) for each in changes.losses(compared)],
         gap_days=changes.gap_days(situation.claims, verified.claims),
         checks=checked,
         passed=sum(each.kind == "pass" for each in checked),
