@@ -81,6 +81,8 @@ def test_the_clock_is_shown_moved_and_reset(running_desk: RunningDesk) -> None:
         assert "this machine's time" in running_desk.here("clock", "--reset", *data).stdout
     assert "has no zone" in running_desk.here("clock", "--at", "2099-01-01T09:00", *data).stderr
     assert "is no time" in running_desk.here("clock", "--at", "tomorrow", *data).stderr
+    for far in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        assert "Choose a year from 2000 to 2100" in running_desk.here("clock", "--at", far, *data).stderr
 
 
 def test_a_desk_that_is_no_demo_has_no_clock_to_move(tmp_path: Path) -> None:

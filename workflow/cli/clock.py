@@ -15,6 +15,7 @@ from workflow.settings import Common, Mode, load
 from workflow.times import CLOCK_FILE_VARIABLE, set_clock, wall_now
 
 app = typer.Typer()
+YEARS = range(2000, 2101)
 
 
 class NoDemoClock(Misconfigured):
@@ -65,6 +66,8 @@ def _instant(text: str) -> datetime:
         raise Invalid(f"{text!r} is no time. Write it like 2027-11-17T09:00+08:00.") from None
     if found.tzinfo is None:
         raise Invalid(f"{text} has no zone. Add it, for example {text}+08:00, or {text}Z for UTC.")
+    if found.year not in YEARS:  # beyond them every process would fail at its next look at the clock
+        raise Invalid(f"Choose a year from {YEARS[0]} to {YEARS[-1]}: licenses begin and end between them.")
     return found
 
 
