@@ -21,7 +21,7 @@ from workflow.domain.terms import EnvironmentName, TermsRefused
 from workflow.license_file import ReceiptEvent
 from workflow.services import applications as applying
 from workflow.services import customers as customer_services
-from workflow.services.applications import NotYours, RenewalOpen
+from workflow.services.applications import NothingToRenew, NotYours, RenewalOpen
 
 
 def refusals(office: Office, **changes: Any) -> dict[str, str]:
@@ -364,6 +364,34 @@ def test_after_a_renewal_was_taken_back_another_can_be_started(office: Office) -
         application = applications.get_application(session, renewal.number)
         applying.withdraw(session, people.LIAISON, application, application.version, "", NOW)
     assert started(office, first).renews == office.application(first).id
+
+
+def revoked(office: Office, number: str) -> str:
+    """Revoked by an operator: the license's number."""
+    with office.work() as session:
+        application = applications.get_application(session, number)
+        issued = licenses.get_of_application(session, application.id)
+        issued.standing, application.status = "revoked", "revoked"
+        return issued.license_id
+
+
+def test_a_revoked_license_is_not_renewed_but_the_version_before_it_is(office: Office) -> None:
+    first = office.activated()
+    second = office.renewal_of(first)
+    office.vote(second)
+    office.sign(second)
+    license_id = revoked(office, second)
+    with pytest.raises(NothingToRenew):
+        started(office, second)
+    with office.work() as session:
+        assert applying.version_to_renew(session, people.LIAISON, license_id).version == 1
+    assert started(office, first).renews == office.application(first).id
+
+
+def test_a_license_whose_every_version_is_revoked_is_applied_for_anew(office: Office) -> None:
+    license_id = revoked(office, office.issued())
+    with office.work() as session, pytest.raises(NothingToRenew, match="Start a new application"):
+        applying.version_to_renew(session, people.LIAISON, license_id)
 
 
 def test_a_renewal_sent_in_by_a_program_is_linked_to_the_license_too(office: Office) -> None:

@@ -2,15 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 
 import pytest
 from sqlmodel import select
 
+from tests.web.api import Program
 from tests.web.desk import Browser
 from tests.workers.company import Company
 from workflow.database import transaction
-from workflow.db.tables import Application
+from workflow.db.tables import Application, IssuedLicense
 from workflow.domain.events import Job
 from workflow.services import customers
 from workflow.times import wall_now
@@ -79,6 +81,28 @@ def test_liaisons_see_their_own_applications_only(browser: Open, company: Compan
     answer = liaison.open(f"/applications/{number}")
     assert answer.status_code == 404
     assert f"There is no application {number}." in liaison.words
+
+
+def test_the_page_and_the_api_show_a_liaison_the_same_versions(
+    browser: Open, program: Callable[[str], Program], company: Company
+) -> None:
+    first = company.apply()
+    company.approve(first)
+    company.run(Job.SIGN)
+    second = company.apply(request="change")
+    company.approve(second)
+    company.run(Job.SIGN)
+    with transaction(company.engine) as session:
+        issued = session.exec(select(IssuedLicense).where(IssuedLicense.version == 2)).one()
+        license_id, application = issued.license_id, session.get(Application, issued.application)
+        assert application is not None
+        assert company.approver.person_id is not None
+        application.owner = company.approver.person_id
+    for who, seen in (("liaison", [1]), ("approver", [2, 1])):
+        versions = program(who).get(f"/licenses/{license_id}").json()["versions"]
+        assert [each["version"] for each in versions] == seen
+        page = browser(who).open(f"/licenses/{license_id}")
+        assert [int(each) for each in re.findall(r'<h2 id="v(\d+)">', page.text)] == seen
 
 
 def test_licenses_expiry_and_deliveries_list_what_was_done(browser: Open, company: Company) -> None:

@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, customers, licenses, moves
+from workflow.db.queries import applications, customers, directory, licenses, moves
 from workflow.db.tables import Application, Environment, IssuedLicense, RequirementRow, Revision, Tenant
-from workflow.domain.application import Action, Status, next_status
+from workflow.domain.application import Action, Standing, Status, next_status
 from workflow.domain.approvals import POLICY_NAME, resolve
 from workflow.domain.content import (
     ApplicationContent,
@@ -47,6 +47,15 @@ class RenewalOpen(Conflict):
     """There is a renewal of this license already."""
 
     code = "application.renewal_open"
+
+
+class NothingToRenew(Conflict):
+    """What was revoked is not renewed."""
+
+    code = "application.nothing_to_renew"
+
+    def __init__(self) -> None:
+        super().__init__("This license was revoked, so it cannot be renewed. Start a new application instead.")
 
 
 def save_draft(
@@ -180,9 +189,30 @@ def withdraw(session: Session, actor: Actor, application: Application, seen_vers
     outbox.record(session, ApplicationWithdrawn(comment.strip()), actor, now, application=application)
 
 
+def version_to_renew(session: Session, actor: Actor, license_id: str) -> IssuedLicense:
+    """What a renewal of a License ID starts from: its newest version that the actor may see and that was not revoked.
+
+    Raises NotFound when the actor may see none, NothingToRenew when all are revoked.
+    """
+    for each in directory.versions_visible_to(session, actor, license_id):
+        if is_renewable(each.issued):
+            return each.issued
+    raise NothingToRenew
+
+
+def is_renewable(issued: IssuedLicense) -> bool:
+    """Whether a renewal can be filled in from this version: nobody wants again what was revoked."""
+    return Standing(issued.standing) is not Standing.REVOKED
+
+
 def start_renewal(session: Session, actor: Actor, issued: IssuedLicense, now: datetime) -> Application:
-    """A draft with everything filled in from a license, for the time after it. Raises RenewalOpen when there is one."""
+    """A draft with everything filled in from a license, for the time after it.
+
+    Raises RenewalOpen when there is one already, NothingToRenew when the license was revoked.
+    """
     require(actor, Permission.APPLY)
+    if not is_renewable(issued):
+        raise NothingToRenew
     predecessor = applications.get_application_by_id(session, issued.application)
     open_one = applications.open_renewal_of(session, predecessor.id)
     if open_one is not None and Status(open_one.status) is not Status.SUPERSEDED:

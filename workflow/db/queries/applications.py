@@ -187,7 +187,7 @@ def in_hand(session: Session, environments: Collection[UUID]) -> list[ListedAppl
 
 def open_renewal_of(session: Session, application: UUID) -> Application | None:
     """A renewal of this application that is not closed."""
-    closed = [Status.REJECTED.value, Status.WITHDRAWN.value]
+    closed = [Status.REJECTED.value, Status.WITHDRAWN.value, Status.REVOKED.value]
     return session.exec(
         select(Application)
         .where(Application.renews == application, col(Application.status).not_in(closed))

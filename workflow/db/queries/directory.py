@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, tuple_
+from sqlalchemy import false, or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,7 @@ from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
 from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, may
+from workflow.errors import NotFound
 
 
 def search_tenants(
@@ -64,9 +65,20 @@ def page_of_licenses(
 
 
 def versions_visible_to(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
-    """The versions of a License ID that an actor may see, newest first."""
+    """The versions of a License ID that an actor may see, newest first. Raises NotFound when there is none of them."""
     query = _licenses(actor).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
-    return [ListedLicense(*row) for row in session.exec(query)]
+    found = [ListedLicense(*row) for row in session.exec(query)]
+    if not found:
+        raise NotFound(f"There is no license {license_id[:40]}.")
+    return found
+
+
+def version_visible_to(session: Session, actor: Actor, license_id: str, version: int) -> ListedLicense:
+    """One version of a License ID. Raises NotFound when there is none that the actor may see."""
+    for each in versions_visible_to(session, actor, license_id):
+        if each.issued.version == version:
+            return each
+    raise NotFound(f"There is no version {version} of {license_id[:40]}.")
 
 
 def ending_between(
@@ -125,6 +137,7 @@ def reminders_of(session: Session, licenses: Collection[UUID]) -> dict[UUID, lis
 
 
 def _licenses(actor: Actor) -> Any:
+    """The licenses an actor may know of: all, those of the customer whose administrator they are, or those they applied for."""
     query = (
         select(IssuedLicense, Application, Tenant, Environment)
         .join(Application, col(Application.id) == col(IssuedLicense.application))
@@ -132,7 +145,12 @@ def _licenses(actor: Actor) -> Any:
         .join(Tenant, col(Tenant.id) == col(Environment.tenant))
         .options(defer(IssuedLicense.envelope), defer(IssuedLicense.payload))  # type: ignore[arg-type]  # mapped columns
     )
-    return query if may(actor, Permission.READ_ALL) else query.where(Application.owner == actor.person_id)
+    if may(actor, Permission.READ_ALL):
+        return query
+    mine: list[Any] = [col(Application.owner) == actor.person_id] if may(actor, Permission.READ_OWN) else []
+    if actor.tenant is not None:
+        mine.append(col(Tenant.id) == actor.tenant)
+    return query.where(or_(false(), *mine))
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,6 @@ def find_by_payload(session: Session, payload_sha256: str) -> IssuedLicense | No
     return session.exec(select(IssuedLicense).where(IssuedLicense.payload_sha256 == payload_sha256)).one_or_none()
 
 
-def versions_of(session: Session, license_id: str) -> Sequence[IssuedLicense]:
-    """Every version of a License ID, newest first."""
-    return session.exec(
-        select(IssuedLicense).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
-    ).all()
-
-
 def newest_version(session: Session, license_id: str) -> IssuedLicense | None:
     """The highest version issued under a License ID."""
     return session.exec(

@@ -14,9 +14,7 @@ from workflow.database import reading, transaction
 from workflow.db.queries import directory, licenses
 from workflow.db.queries.licenses import ListedLicense
 from workflow.domain.application import Standing
-from workflow.domain.roles import Actor
 from workflow.domain.terms import MAX_COUNT, EnvironmentName
-from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications as applying
 from workflow.services import delivery
@@ -109,7 +107,7 @@ def list_licenses(
 def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
     """Every version under a License ID."""
     with reading(house.engine) as session:
-        found = versions_for(session, who.actor, license_id)
+        found = directory.versions_visible_to(session, who.actor, license_id)
         newest = found[0]
         current = licenses.in_force(session, newest.environment.id)
     return LicenseDocument(
@@ -131,7 +129,7 @@ def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
 def file(house: Inside, who: Downloader, license_id: str, version: Version) -> Response:
     """The `.lic` file. Who fetched it is in the application's history."""
     with transaction(house.engine) as session:
-        found = of_version(versions_for(session, who.actor, license_id), version)
+        found = directory.version_visible_to(session, who.actor, license_id, version)
         issued = delivery.record_download(session, who.actor, found.application, "api", utc_now())
         name, content, digest = file_name(license_id, version), issued.envelope, issued.envelope_sha256
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": f'"{digest}"'}
@@ -144,12 +142,8 @@ def renew(request: Request, house: Inside, who: Applicant, writing: Writing, bod
 
     def effect(session: Session) -> Answer:
         now = utc_now()
-        newest = next(
-            (each for each in versions_for(session, who.actor, body.license_id) if each.issued.standing != "revoked"), None
-        )
-        if newest is None:
-            raise _unknown(body.license_id)
-        draft = applying.start_renewal(session, who.actor, newest.issued, now)
+        newest = applying.version_to_renew(session, who.actor, body.license_id)
+        draft = applying.start_renewal(session, who.actor, newest, now)
         raw = _with_changes(json.loads(draft.draft), body)
         applying.save_draft(session, who.actor, raw, now, application=draft)
         if body.first_day is not None and body.last_day is not None:
@@ -164,25 +158,6 @@ def _with_changes(raw: dict[str, Any], body: RenewalBody) -> dict[str, Any]:
     days = {"first_day": body.first_day, "last_day": body.last_day}
     raw["validity"].update({name: day.isoformat() for name, day in days.items() if day is not None})
     return raw | {"contract_reference": body.contract_reference, "note": body.note}
-
-
-def versions_for(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
-    """The versions whose applications the actor may see, newest first. Raises NotFound when there is none."""
-    found = directory.versions_visible_to(session, actor, license_id)
-    if not found:
-        raise _unknown(license_id)
-    return found
-
-
-def of_version(versions: list[ListedLicense], version: int) -> ListedLicense:
-    for each in versions:
-        if each.issued.version == version:
-            return each
-    raise NotFound(f"There is no version {version} of {versions[0].issued.license_id}.")
-
-
-def _unknown(license_id: str) -> NotFound:
-    return NotFound(f"There is no license {license_id[:40]}.")
 
 
 def _cursor(listed: ListedLicense) -> str:

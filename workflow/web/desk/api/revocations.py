@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from workflow.database import reading
-from workflow.db.queries import revocations
+from workflow.db.queries import directory, revocations
 from workflow.db.tables import IssuedLicense, Revocation
 from workflow.errors import NotFound
 from workflow.services import revocations as revoking
 from workflow.times import utc_now
 from workflow.web.desk.api.caller import Inside, Operator, Reader
-from workflow.web.desk.api.licenses import Version, of_version, versions_for
+from workflow.web.desk.api.licenses import Version
 from workflow.web.desk.api.request_body import Strict
 from workflow.web.desk.api.writing import Answer, Writing
 
@@ -53,7 +53,7 @@ def revoke(who: Operator, writing: Writing, license_id: str, version: Version, b
     revocation list, which `licdesk revocations publish` signs."""
 
     def effect(session: Session) -> Answer:
-        found = of_version(versions_for(session, who.actor, license_id), version)
+        found = directory.version_visible_to(session, who.actor, license_id, version)
         made = revoking.revoke(session, who.actor, found.application, found.issued, body.reason, utc_now())
         return Answer(_document(made, found.issued), 201)
 
@@ -64,7 +64,7 @@ def revoke(who: Operator, writing: Writing, license_id: str, version: Version, b
 def show(house: Inside, who: Reader, license_id: str, version: Version) -> RevocationDocument:
     """Who asked for it and who confirmed it, when and why. Not found when nobody did."""
     with reading(house.engine) as session:
-        found = of_version(versions_for(session, who.actor, license_id), version)
+        found = directory.version_visible_to(session, who.actor, license_id, version)
         made = revocations.find_revocation(session, found.issued)
         if made is None:
             raise NotFound(f"Nobody asked for version {version} of {license_id[:40]} to be revoked.")

@@ -257,7 +257,7 @@ def _actions(session: Session, me: Me, application: Application, issued: IssuedL
     """What to offer. Only a hint: every service checks again."""
     status = Status(application.status)
     own = application.owner == me.person_id and me.may(Permission.APPLY)
-    live_license = issued is not None and status in LIVE | {Status.EXPIRED}
+    live_license = issued is not None and applications.is_renewable(issued) and status in LIVE | {Status.EXPIRED}
     wrote = me.person_id in application_queries.contributors(session, application.id)
     return Actions(
         edit=own and (allows(status, Action.SAVE) or allows(status, Action.REVISE)),

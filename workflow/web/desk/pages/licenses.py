@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
-from workflow.db.queries import customers, directory, licenses, reminders
+from workflow.db.queries import directory, licenses, reminders
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
 from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
-from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications, delivery
 from workflow.services import reminders as reminder_services
@@ -182,7 +181,7 @@ def detail(request: Request, house: Inside, me: SignedIn, license_id: str) -> Re
 def renew(request: Request, house: Inside, me: Reader, license_id: str, form: Posted) -> Response:
     """Starts a renewal with everything filled in from the newest version."""
     with transaction(house.engine) as session:
-        newest = _visible_versions(session, me, license_id)[0]
+        newest = applications.version_to_renew(session, me.actor, license_id)
         draft = applications.start_renewal(session, me.actor, newest, utc_now())
         started = draft.number
     return to_renewal(request, started)
@@ -195,11 +194,8 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
         require(me.actor, Permission.DOWNLOAD_FILE)
     through = "portal" if _is_administrator(me) else "desk"
     with transaction(house.engine) as session:
-        issued = next((each for each in _visible_versions(session, me, license_id) if each.version == version), None)
-        if issued is None:
-            raise NotFound(f"There is no version {version} of {license_id[:40]}.")
-        application = application_queries.get_application_by_id(session, issued.application)
-        delivery.record_download(session, me.actor, application, through, utc_now())
+        found = directory.version_visible_to(session, me.actor, license_id, version)
+        issued = delivery.record_download(session, me.actor, found.application, through, utc_now())
         name, content = file_name(issued.license_id, issued.version), issued.envelope
     return license_file_response(name, content)
 
@@ -208,10 +204,7 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
 def acknowledge(request: Request, house: Inside, me: SignedIn, license_id: str, form: Posted) -> Response:
     """ "Got it": the page then says when the reminder was seen, and the history by whom."""
     with transaction(house.engine) as session:
-        versions = _visible_versions(session, me, license_id)
-        issued = next((each for each in versions if each.version == form.integer("version")), None)
-        if issued is None:
-            raise NotFound("There is no such reminder.")
+        issued = directory.version_visible_to(session, me.actor, license_id, form.integer("version") or 0).issued
         reminder_services.acknowledge(
             session, me.actor, issued.id, form.integer("days_ahead") or 0, form.text("recipient"), utc_now()
         )
@@ -226,55 +219,40 @@ def _may_download(me: Me) -> bool:
     return _is_administrator(me) or me.may(Permission.DOWNLOAD_FILE)
 
 
-def _visible_versions(session: Session, me: Me, license_id: str) -> Sequence[IssuedLicense]:
-    """The versions of a License ID that the person may know of. Raises NotFound for one they may not."""
-    versions = licenses.versions_of(session, license_id)
-    if versions:
-        _, tenant = customers.environment_with_tenant(session, versions[0].environment)
-        own = me.actor.tenant is not None and me.actor.tenant == tenant.id
-        if me.may(Permission.READ_ALL) or own or _applied_for(session, me, versions):
-            return versions
-    raise NotFound(f"There is no license {license_id[:40]}.")
-
-
-def _applied_for(session: Session, me: Me, versions: Sequence[IssuedLicense]) -> bool:
-    owners = (application_queries.get_application_by_id(session, each.application).owner for each in versions)
-    return me.may(Permission.READ_OWN) and me.person_id in set(owners)
-
-
 def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
-    rows = _visible_versions(session, me, license_id)
-    environment, tenant = customers.environment_with_tenant(session, rows[0].environment)
-    contents = [
-        applications.content_of(session, application_queries.get_application_by_id(session, each.application)) for each in rows
-    ]
+    rows = directory.versions_visible_to(session, me.actor, license_id)
+    contents = {each.issued.version: applications.content_of(session, each.application) for each in rows}
     versions = []
-    for position, issued in enumerate(rows):
-        older = contents[position + 1] if position + 1 < len(contents) else None
+    for each in rows:
+        issued, content = each.issued, contents[each.issued.version]
+        older = contents.get(issued.version - 1)
         versions.append(
             Version(
                 issued=issued,
-                application=application_queries.get_application_by_id(session, issued.application),
+                application=each.application,
                 badge=STANDING_BADGES[issued.standing],
-                terms=shown_terms(contents[position], house.desk.catalogue),
-                difference=(shown_difference(older.terms, contents[position].terms, house.desk.catalogue) if older else None),
+                terms=shown_terms(content, house.desk.catalogue),
+                difference=shown_difference(older.terms, content.terms, house.desk.catalogue) if older else None,
                 receipts=licenses.receipts_of(session, issued.id),
             )
         )
-    newest = rows[0]
+    newest = rows[0].issued
+    renewable = next((each for each in rows if applications.is_renewable(each.issued)), None)
     today = day_in(newest.time_zone, utc_now())
     told = [
-        (issued.version, row, REMINDER_BADGES[row.state]) for issued in rows for row in reminders.of_license(session, issued.id)
+        (each.issued.version, row, REMINDER_BADGES[row.state])
+        for each in rows
+        for row in reminders.of_license(session, each.issued.id)
     ]
     return Detail(
         license_id=newest.license_id,
-        tenant=tenant,
-        environment=environment,
+        tenant=rows[0].tenant,
+        environment=rows[0].environment,
         versions=versions,
         reminders=told,
         left=days_left(newest.last_day, today),
-        renewal=application_queries.open_renewal_of(session, newest.application),
-        may_renew=me.may(Permission.APPLY) and newest.standing in ("issued", "scheduled", "activated", "expired"),
+        renewal=application_queries.open_renewal_of(session, renewable.application.id) if renewable else None,
+        may_renew=me.may(Permission.APPLY) and renewable is not None,
         may_acknowledge=reminder_services.may_acknowledge(me.actor),
         may_download=_may_download(me),
     )
