@@ -21,7 +21,7 @@ from workflow.db.queries import people as person_queries
 from workflow.db.tables import Application, Delivery, EventRow, IssuedLicense, JobRow, Person, Receipt, Recipient, Tenant
 from workflow.domain.approvals import Choice, Decision
 from workflow.domain.catalogue import Catalogue, Entry
-from workflow.domain.events import Job
+from workflow.domain.events import SYSTEM_STREAM, Job
 from workflow.domain.roles import Actor, system
 from workflow.license_file import (
     ClockHealth,
@@ -129,6 +129,12 @@ class Office:
     def with_catalogue(self, **tables: tuple[Entry, ...]) -> Desk:
         """This desk with other entries in some tables of its catalogue."""
         return replace(self.desk, catalogue=replace(self.desk.catalogue, **tables))
+
+    def system_facts(self) -> list[str]:
+        """What is in the system's history, oldest first; its chain is whole."""
+        with self.work() as session:
+            assert events.first_broken(session, SYSTEM_STREAM) is None
+            return [row.payload for row in events.of_stream(session, SYSTEM_STREAM)]
 
     # What people do
 

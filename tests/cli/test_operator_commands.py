@@ -17,7 +17,7 @@ from workflow.db.queries import people
 from workflow.db.tables import EventRow, JobRow
 from workflow.domain.events import Job
 from workflow.errors import Unauthenticated
-from workflow.services import accounts
+from workflow.services import sessions, tokens
 from workflow.times import utc_now, wall_now
 
 Here = Callable[..., Result]
@@ -32,8 +32,8 @@ def here(engine: Engine) -> Here:
 
 def signs_in(engine: Engine, email: str, password: str) -> bool:
     try:
-        accounts.sign_in(engine, email, password, now=utc_now(), wall=wall_now())
-    except accounts.WrongCredentials:
+        sessions.sign_in(engine, email, password, now=utc_now(), wall=wall_now())
+    except sessions.WrongCredentials:
         return False
     return True
 
@@ -52,13 +52,13 @@ def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) ->
 
 def test_a_forgotten_password_is_replaced_and_the_old_sessions_end(here: Here, engine: Engine, tmp_path: Path) -> None:
     old = here("users", "add", "a@b.example", "--name", "A", "--role", "liaison").stdout.split("Password: ")[1].split()[0]
-    cookie, _ = accounts.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
+    cookie, _ = sessions.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
     new = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
-    accounts.sign_in(engine, "a@b.example", new, now=utc_now(), wall=wall_now())
+    sessions.sign_in(engine, "a@b.example", new, now=utc_now(), wall=wall_now())
     with transaction(engine) as session, pytest.raises(Unauthenticated):
-        accounts.actor_for_session(session, cookie, now=utc_now(), wall=wall_now())
+        sessions.actor_for_session(session, cookie, now=utc_now(), wall=wall_now())
     with pytest.raises(Unauthenticated):
-        accounts.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
+        sessions.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
     file = tmp_path / "password"
     file.write_text("short\n")
     refused = here("users", "password", "a@b.example", "--password-file", str(file))
@@ -99,12 +99,12 @@ def test_a_disabled_person_is_out_with_every_token(here: Here, engine: Engine) -
     here("users", "add", "a@b.example", "--name", "A", "--role", "liaison")
     token = here("users", "token", "a@b.example", "--name", "script", "--days", "7").stdout.strip()
     with transaction(engine) as session:
-        actor, _ = accounts.actor_for_token(session, token, now=utc_now(), wall=wall_now())
+        actor, _ = tokens.actor_for_token(session, token, now=utc_now(), wall=wall_now())
         assert actor.name == "A"
     assert here("users", "disable", "a@b.example").exit_code == 0
     assert "disabled" in here("users", "list").stdout
-    with transaction(engine) as session, pytest.raises(accounts.TokenRefused):
-        accounts.actor_for_token(session, token, now=utc_now(), wall=wall_now())
+    with transaction(engine) as session, pytest.raises(tokens.TokenRefused):
+        tokens.actor_for_token(session, token, now=utc_now(), wall=wall_now())
     refused = here("users", "token", "a@b.example", "--name", "script", "--days", "0")
     assert "days: Choose from 1 to" in refused.stderr
 

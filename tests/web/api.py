@@ -11,7 +11,7 @@ from httpx import Response
 from tests.web.desk import ORIGIN
 from workflow.database import transaction
 from workflow.db.queries import people
-from workflow.services import accounts
+from workflow.services import accounts, tokens
 from workflow.times import wall_now
 
 BASE = "/api/v1"
@@ -31,7 +31,7 @@ class Program:
             person = people.find_person_by_email(session, f"{who}@serviceme.example")
             assert person is not None
             actor = accounts.actor_of(session, person, wall_now())
-            token, _ = accounts.make_token(session, actor, "test", 30, now=wall_now(), wall=wall_now())
+            token, _ = tokens.make_token(session, actor, "test", 30, now=wall_now(), wall=wall_now())
         return cls.without_token(app, token)
 
     @classmethod

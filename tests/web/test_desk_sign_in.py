@@ -11,7 +11,7 @@ from tests.web.desk import ORIGIN, PASSWORD, Browser
 from tests.workers.company import Company
 from workflow.database import transaction
 from workflow.db.tables import SignedIn
-from workflow.services.accounts import IDLE_LIMIT, SIGN_IN_TRIES
+from workflow.services.sessions import IDLE_LIMIT, SIGN_IN_TRIES
 
 
 def test_a_person_comes_back_to_the_page_that_was_asked_for(app: FastAPI) -> None:

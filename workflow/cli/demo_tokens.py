@@ -8,7 +8,7 @@ from workflow.cli import cast
 from workflow.cli.cast import DemoPerson
 from workflow.db.queries import people
 from workflow.errors import Unauthenticated
-from workflow.services import accounts
+from workflow.services import accounts, tokens
 from workflow.times import utc_now, wall_now
 
 HOLDERS = (cast.LIAISON, cast.APPROVER, cast.OPERATOR)
@@ -30,7 +30,7 @@ def write_tokens(session: Session, data: Path) -> None:
         assert person is not None, "seeded before"
         now = utc_now()
         actor = accounts.actor_of(session, person, now, channel="cli")
-        token, _ = accounts.make_token(session, actor, "demo", DAYS, now=now, wall=wall_now())
+        token, _ = tokens.make_token(session, actor, "demo", DAYS, now=now, wall=wall_now())
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(token + "\n", encoding="ascii")
@@ -38,7 +38,7 @@ def write_tokens(session: Session, data: Path) -> None:
 
 def _works(session: Session, token: str) -> bool:
     try:
-        accounts.actor_for_token(session, token, now=utc_now(), wall=wall_now())
+        tokens.actor_for_token(session, token, now=utc_now(), wall=wall_now())
     except Unauthenticated:
         return False
     return True

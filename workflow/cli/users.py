@@ -16,7 +16,7 @@ from workflow.db.queries import customers, people
 from workflow.db.tables import Person
 from workflow.domain.roles import Role
 from workflow.errors import Invalid, NotFound
-from workflow.services import accounts
+from workflow.services import accounts, tokens
 from workflow.times import utc_now, wall_now
 
 app = typer.Typer(help="The people of the desk, their roles and tokens.", no_args_is_help=True)
@@ -134,7 +134,7 @@ def token(
     with writing() as session:
         person, now = _get(session, email), utc_now()
         actor = accounts.actor_of(session, person, now, channel="cli")
-        made, _ = accounts.make_token(session, actor, name, days, now=now, wall=wall_now())
+        made, _ = tokens.make_token(session, actor, name, days, now=now, wall=wall_now())
     typer.echo(made)
 
 

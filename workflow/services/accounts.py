@@ -1,64 +1,23 @@
-"""People: who they are, how they sign in, and the tokens their programs use. Sessions count in wall-clock time."""
+"""People: who they are, what they may do, and when they leave. How they sign in is in `sessions`, programs in `tokens`."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import Engine, delete
+from sqlalchemy import delete
 from sqlmodel import Session, col
 
-from workflow.database import transaction
 from workflow.db import outbox
-from workflow.db.queries import people, throttle
-from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
+from workflow.db.queries import people
+from workflow.db.tables import Person, RoleGrant, SignedIn
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, Role, require
 from workflow.domain.terms import is_time_zone
-from workflow.errors import Conflict, Invalid, NotFound, Problem, TooMany, Unauthenticated
-from workflow.services.secrets import hash_of, hash_password, is_password, new_token
+from workflow.errors import Conflict, Invalid, Problem
+from workflow.services.secrets import hash_password
 
-IDLE_LIMIT = timedelta(hours=2)
-ABSOLUTE_LIMIT = timedelta(hours=12)
 SHORTEST_PASSWORD = 12
-SIGN_IN_TRIES = 5
-SIGN_IN_WINDOW = timedelta(minutes=15)
-TOKEN_PREFIX = "licdesk_"  # noqa: S105  (lets secret scanners recognise a leaked token)
-LONGEST_TOKEN_DAYS = 366
-
-
-class WrongCredentials(Unauthenticated):
-    """One message for an unknown address and a wrong password: it must not tell which addresses exist."""
-
-    code = "accounts.wrong_credentials"
-    title = "Sign-in failed"
-
-    def __init__(self) -> None:
-        super().__init__("The e-mail address or the password is not right. Check both and try again.")
-
-
-class SessionEnded(Unauthenticated):
-    """The session is unknown, was ended, or was idle for too long."""
-
-    code = "accounts.session_ended"
-
-    def __init__(self) -> None:
-        super().__init__("Your session has ended. Sign in again; nothing you submitted is lost.")
-
-
-class SignInThrottled(TooMany):
-    """Too many wrong passwords for one address."""
-
-    code = "accounts.throttled"
-
-
-class TokenRefused(Unauthenticated):
-    """The API token is unknown, revoked or past its end."""
-
-    code = "accounts.token_refused"
-
-    def __init__(self) -> None:
-        super().__init__("This API token is not known here, was revoked or has ended. Make a new one on your profile page.")
 
 
 class AddressTaken(Conflict):
@@ -150,64 +109,6 @@ def normal_address(address: str, field: str) -> str:
     return checked.normalized.lower()
 
 
-def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: datetime) -> tuple[str, Person]:
-    """A new session for the person with this password: the cookie's value and the person.
-
-    Raises WrongCredentials, and SignInThrottled once an address has had too many tries. Owns its transactions: hashing must
-    not hold SQLite's one write lock, and a wrong try is counted although this raises.
-    """
-    key = _sign_in_key(email)
-    with transaction(engine) as session:
-        # A try counts before its password is looked at: many at once must not all find the address open.
-        if throttle.count(session, key, SIGN_IN_WINDOW, wall) > SIGN_IN_TRIES:
-            wait = throttle.seconds_left(session, key, SIGN_IN_TRIES, wall)
-            raise SignInThrottled(
-                f"Too many wrong passwords for this address. Try again in {max(1, round(wait / 60))} min.", retry_after=wait
-            )
-        person = people.find_person_by_email(session, email) if email.isprintable() else None
-    if not is_password(person.password_hash if person else None, password) or person is None or person.disabled_at:
-        raise WrongCredentials
-    token = new_token()
-    with transaction(engine) as session:
-        throttle.clear(session, key)
-        session.add(
-            SignedIn(token_hash=hash_of(token), person=person.id, created_at=wall, seen_at=wall, ends_at=wall + ABSOLUTE_LIMIT)
-        )
-        outbox.record(session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id), now)
-    return token, person
-
-
-def sign_out(session: Session, token: str) -> None:
-    """Ends the session; a token that is not known is fine."""
-    found = people.find_session(session, hash_of(token))
-    if found is not None:
-        session.delete(found[0])
-
-
-def actor_for_session(session: Session, token: str, *, now: datetime, wall: datetime) -> tuple[Actor, Person]:
-    """Who a session cookie belongs to. Raises SessionEnded. Only looks; `touch_session` keeps it alive."""
-    found = people.find_session(session, hash_of(token))
-    if found is None:
-        raise SessionEnded
-    signed_in, person = found
-    if wall >= signed_in.ends_at or wall - signed_in.seen_at > IDLE_LIMIT or person.disabled_at:
-        raise SessionEnded
-    return actor_of(session, person, now), person
-
-
-def session_needs_touch(session: Session, token: str, wall: datetime) -> bool:
-    """Whether the session was last seen more than a minute ago, so that `touch_session` is worth a write."""
-    found = people.find_session(session, hash_of(token))
-    return found is not None and wall - found[0].seen_at > timedelta(minutes=1)
-
-
-def touch_session(session: Session, token: str, wall: datetime) -> None:
-    """Notes that the session is in use."""
-    found = people.find_session(session, hash_of(token))
-    if found is not None:
-        found[0].seen_at = wall
-
-
 def actor_of(session: Session, person: Person, now: datetime, channel: str = "web") -> Actor:
     """The person as an actor with the roles held now."""
     return Actor(
@@ -217,64 +118,6 @@ def actor_of(session: Session, person: Person, now: datetime, channel: str = "we
         tenant=person.tenant,
         channel=channel,
     )
-
-
-def make_token(session: Session, actor: Actor, name: str, days: int, *, now: datetime, wall: datetime) -> tuple[str, ApiToken]:
-    """A personal API token: the secret, shown once, and its row. Raises Invalid for an empty name or a wrong lifetime."""
-    problems = []
-    if not name.strip() or len(name) > 100:
-        problems.append(Problem("name", "missing", "Name the token after the program that will use it."))
-    if not 1 <= days <= LONGEST_TOKEN_DAYS:
-        problems.append(Problem("days", "out_of_range", f"Choose from 1 to {LONGEST_TOKEN_DAYS} days."))
-    if problems:
-        raise Invalid("The token was not made.", problems)
-    assert actor.person_id is not None
-    token = new_token(TOKEN_PREFIX)
-    row = ApiToken(
-        person=actor.person_id,
-        name=name.strip(),
-        token_hash=hash_of(token),
-        hint=token[-4:],
-        created_at=wall,
-        ends_at=wall + timedelta(days=days),
-    )
-    session.add(row)
-    outbox.record(session, SystemFact("token.made", str(row.id), row.name), actor, now)
-    return token, row
-
-
-def revoke_token(session: Session, actor: Actor, token_id: UUID, *, now: datetime, wall: datetime) -> None:
-    """Ends one of the actor's own tokens. Raises NotFound for anybody else's."""
-    row = session.get(ApiToken, token_id)
-    if row is None or row.person != actor.person_id:
-        raise NotFound("You have no such token.")
-    if row.revoked_at is None:
-        row.revoked_at = wall
-        outbox.record(session, SystemFact("token.revoked", str(row.id), row.name), actor, now)
-
-
-def actor_for_token(session: Session, token: str, *, now: datetime, wall: datetime) -> tuple[Actor, Person]:
-    """Who an API token belongs to. Raises TokenRefused."""
-    found = people.find_api_token(session, hash_of(token))
-    if found is None:
-        raise TokenRefused
-    row, person = found
-    if row.revoked_at or wall >= row.ends_at or person.disabled_at:
-        raise TokenRefused
-    return actor_of(session, person, now, channel="api"), person
-
-
-def token_needs_touch(session: Session, token: str, wall: datetime) -> bool:
-    """Whether the token was last used more than a minute ago, so that `touch_token` is worth a write."""
-    found = people.find_api_token(session, hash_of(token))
-    return found is not None and (found[0].used_at is None or wall - found[0].used_at > timedelta(minutes=1))
-
-
-def touch_token(session: Session, token: str, wall: datetime) -> None:
-    """Notes that the token is in use; its owner sees when on the profile page."""
-    found = people.find_api_token(session, hash_of(token))
-    if found is not None:
-        found[0].used_at = wall
 
 
 def set_password(session: Session, actor: Actor, person_id: UUID, password: str, now: datetime) -> None:
@@ -300,8 +143,3 @@ def _require_length(password: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
         said = f"Use at least {SHORTEST_PASSWORD} characters."
         raise PasswordTooShort(said, [Problem("password", "too_short", said)])
-
-
-def _sign_in_key(email: str) -> str:
-    typed = "".join(character for character in email.strip().lower() if character.isprintable())
-    return f"sign-in:{typed[:250]}"

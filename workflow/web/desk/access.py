@@ -14,7 +14,7 @@ from workflow.database import AWAY, reading, transaction
 from workflow.db.queries import overview
 from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.errors import Unauthenticated
-from workflow.services import accounts
+from workflow.services import sessions
 from workflow.services.desk import Desk
 from workflow.settings import DeskSettings
 from workflow.times import utc_now, wall_now
@@ -103,7 +103,7 @@ def signed_in(request: Request) -> Me:
     if token is None:
         raise Unauthenticated("Sign in to see this page.")
     with reading(house.engine) as session:
-        actor, person = accounts.actor_for_session(session, token, now=utc_now(), wall=wall)
+        actor, person = sessions.actor_for_session(session, token, now=utc_now(), wall=wall)
         actor = replace(actor, request_id=reference_of(request))
         me = Me(
             actor=actor,
@@ -115,10 +115,10 @@ def signed_in(request: Request) -> Me:
             waiting=overview.count_waiting_for(session, person.id) if may(actor, Permission.DECIDE) else 0,
             attention=overview.count_attention(session) if may(actor, Permission.OPERATE) else 0,
         )
-        stale = not _in_background(request) and accounts.session_needs_touch(session, token, wall)
+        stale = not _in_background(request) and sessions.session_needs_touch(session, token, wall)
     if stale:
         with suppress(*AWAY), transaction(house.engine) as session:  # reading goes on while nothing can be written
-            accounts.touch_session(session, token, wall)
+            sessions.touch_session(session, token, wall)
     request.state.me = me
     return me
 

@@ -14,7 +14,7 @@ from workflow.database import AWAY, reading, transaction
 from workflow.db.tables import Person
 from workflow.domain.roles import Actor, Permission, may, require
 from workflow.errors import Unauthenticated
-from workflow.services import accounts
+from workflow.services import tokens
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import House, house_of, signed_in
 from workflow.web.shared import csrf
@@ -79,11 +79,11 @@ def allowed(*permissions: Permission) -> Callable[[Caller], Caller]:
 def _of_token(request: Request, token: str) -> Caller:
     house, wall = house_of(request), wall_now()
     with reading(house.engine) as session:
-        actor, person = accounts.actor_for_token(session, token, now=utc_now(), wall=wall)
-        unused = accounts.token_needs_touch(session, token, wall)
+        actor, person = tokens.actor_for_token(session, token, now=utc_now(), wall=wall)
+        unused = tokens.token_needs_touch(session, token, wall)
     if unused:
         with suppress(*AWAY), transaction(house.engine) as session:  # reading goes on while nothing can be written
-            accounts.touch_token(session, token, wall)
+            tokens.touch_token(session, token, wall)
     return _caller(replace(actor, request_id=reference_of(request)), person)
 
 

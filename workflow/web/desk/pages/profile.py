@@ -10,7 +10,7 @@ from starlette.responses import Response
 from workflow.database import reading, transaction
 from workflow.db.queries import people
 from workflow.errors import Invalid, Problem
-from workflow.services import accounts, preferences
+from workflow.services import preferences, tokens
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import SHORTCUTS_OFF, House, Inside, Me, SignedIn
 from workflow.web.desk.shown.form import COMMON_ZONES
@@ -48,7 +48,7 @@ def make_token(request: Request, house: Inside, me: SignedIn, form: Posted) -> R
     """Makes a token and shows it, this once."""
     try:
         with transaction(house.engine) as session:
-            token, row = accounts.make_token(
+            token, row = tokens.make_token(
                 session, me.actor, form.text("name"), form.integer("days") or 0, now=utc_now(), wall=wall_now()
             )
             name = row.name
@@ -62,7 +62,7 @@ def make_token(request: Request, house: Inside, me: SignedIn, form: Posted) -> R
 def revoke_token(request: Request, house: Inside, me: SignedIn, token_id: UUID, form: Posted) -> Response:
     """Ends one of the person's own tokens."""
     with transaction(house.engine) as session:
-        accounts.revoke_token(session, me.actor, token_id, now=utc_now(), wall=wall_now())
+        tokens.revoke_token(session, me.actor, token_id, now=utc_now(), wall=wall_now())
     return go_on(request, "/profile#tokens", "The token is revoked. Programs that use it are refused from now on.")
 
 

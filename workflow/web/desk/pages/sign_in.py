@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from workflow.database import reading, transaction
 from workflow.errors import Unauthenticated
-from workflow.services import accounts
+from workflow.services import sessions
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import House, Inside
 from workflow.web.shared import flash
@@ -37,10 +37,10 @@ def sign_in(request: Request, house: Inside, form: Posted) -> Response:
         message = "Enter your e-mail address." if not email else "Enter your password."
         return _form(request, house, back, email=email, error=message, on="password" if email else "email", status=422)
     try:
-        token, _person = accounts.sign_in(house.engine, email, form.secret("password"), now=utc_now(), wall=wall_now())
-    except accounts.WrongCredentials as error:
+        token, _person = sessions.sign_in(house.engine, email, form.secret("password"), now=utc_now(), wall=wall_now())
+    except sessions.WrongCredentials as error:
         return _form(request, house, back, email=email, error=str(error), on="email", status=401)
-    except accounts.SignInThrottled as error:
+    except sessions.SignInThrottled as error:
         answer = _form(request, house, back, email=email, error=str(error), on="email", status=429)
         answer.headers["Retry-After"] = str(error.retry_after)
         return answer
@@ -56,7 +56,7 @@ def sign_out(request: Request, house: Inside, form: Posted) -> Response:
     token = cookies.session_token(request)
     if token is not None:
         with transaction(house.engine) as session:
-            accounts.sign_out(session, token)
+            sessions.sign_out(session, token)
     answer = RedirectResponse("/sign-in", status_code=303)
     cookies.end_session(answer)
     flash.leave(answer, cookies, "You are signed out.")
@@ -66,7 +66,7 @@ def sign_out(request: Request, house: Inside, form: Posted) -> Response:
 def _is_alive(house: House, token: str) -> bool:
     try:
         with reading(house.engine) as session:
-            accounts.actor_for_session(session, token, now=utc_now(), wall=wall_now())
+            sessions.actor_for_session(session, token, now=utc_now(), wall=wall_now())
     except Unauthenticated:
         return False
     return True

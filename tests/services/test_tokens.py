@@ -1,0 +1,82 @@
+"""Personal API tokens: they speak for their person until they end."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests import people
+from tests.builders import NOW, Office
+from workflow.db.tables import ApiToken
+from workflow.domain.roles import Actor
+from workflow.errors import Invalid, NotFound
+from workflow.services import accounts, tokens
+from workflow.services.secrets import hash_of
+from workflow.services.tokens import TokenRefused
+from workflow.times import wall_now
+
+WALL = wall_now()
+
+
+def make_token(office: Office, days: int = 30, name: str = "nightly", actor: Actor = people.LIAISON) -> tuple[str, ApiToken]:
+    with office.work() as session:
+        return tokens.make_token(session, actor, name, days, now=NOW, wall=WALL)
+
+
+def bearer(office: Office, token: str, days: float = 0) -> Actor:
+    with office.work() as session:
+        return tokens.actor_for_token(session, token, now=NOW, wall=WALL + timedelta(days=days))[0]
+
+
+def test_a_token_speaks_for_its_person_through_the_api(office: Office) -> None:
+    token, row = make_token(office)
+    actor = bearer(office, token)
+    assert (actor.person_id, actor.roles, actor.channel) == (people.LIAISON.person_id, people.LIAISON.roles, "api")
+    assert token.startswith("licdesk_")
+    assert (row.token_hash, row.hint) == (hash_of(token), token[-4:])
+    assert "token.made" in office.system_facts()[-1]
+    assert token not in office.system_facts()[-1]
+
+
+def test_a_token_ends_on_its_day(office: Office) -> None:
+    token, _ = make_token(office, days=1)
+    bearer(office, token, days=0.99)
+    with pytest.raises(TokenRefused):
+        bearer(office, token, days=1)
+
+
+def test_a_revoked_token_an_unknown_one_and_a_disabled_persons_answer_alike(office: Office) -> None:
+    (revoked, row), (disabled, _) = make_token(office), make_token(office, actor=people.APPROVER)
+    with office.work() as session:
+        tokens.revoke_token(session, people.LIAISON, row.id, now=NOW, wall=WALL)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.APPROVER), NOW)
+    said = set()
+    for token in (revoked, disabled, "licdesk_guessed", ""):
+        with pytest.raises(TokenRefused) as refused:
+            bearer(office, token)
+        said.add(str(refused.value))
+    assert len(said) == 1
+
+
+def test_revoking_twice_is_one_fact(office: Office) -> None:
+    _, row = make_token(office)
+    for _ in range(2):
+        with office.work() as session:
+            tokens.revoke_token(session, people.LIAISON, row.id, now=NOW, wall=WALL)
+    assert len([each for each in office.system_facts() if "token.revoked" in each]) == 1
+
+
+def test_nobody_revokes_somebody_elses_token(office: Office) -> None:
+    token, row = make_token(office)
+    with office.work() as session, pytest.raises(NotFound):
+        tokens.revoke_token(session, people.OPERATOR, row.id, now=NOW, wall=WALL)
+    bearer(office, token)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "fields"),
+    [("", 30, ["name"]), ("  ", 0, ["name", "days"]), ("x" * 101, 30, ["name"]), ("ok", 367, ["days"])],
+)
+def test_a_token_without_a_name_or_an_end_is_not_made(office: Office, name: str, days: int, fields: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        make_token(office, days, name)
+    assert [each.field for each in refused.value.problems] == fields
