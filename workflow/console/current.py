@@ -67,8 +67,8 @@ def look(session: Session, console: Console, now: datetime) -> Situation:
     following = _held(session, console, trust, listed, Standing.SCHEDULED, reading.now)
     if following and following.claims and following.claims.valid_from <= reading.now:
         current, following = following, None
-    waiting = State.SCHEDULED if following else State.NONE
-    state = current.state(reading.now) if current else waiting
+    counting = current or following
+    state = counting.state(reading.now) if counting else State.NONE
     return Situation(state, current, following, reading, store.generation(session), trust, listed, usage.find(session))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -145,12 +146,11 @@ def initialize(directory: Path, setup: Setup, mode: Mode, now: datetime) -> Cons
     else:
         _require_same(identity, setup)
     directory.mkdir(parents=True, exist_ok=True)
-    if not (directory / IDENTITY_FILE).exists():
-        _write_once(directory / IDENTITY_FILE, json.dumps(asdict(identity), indent=1).encode() + b"\n", 0o444)
-    if not (directory / KEY_FILE).exists():
-        _write_once(directory / KEY_FILE, _new_key(), 0o600)
-    if not (directory / API_TOKEN_FILE).exists():
-        _write_once(directory / API_TOKEN_FILE, secrets.token_urlsafe(32).encode() + b"\n", 0o600)
+    _write_once(directory / IDENTITY_FILE, json.dumps(asdict(identity), indent=1).encode() + b"\n", 0o444)
+    _write_once(directory / KEY_FILE, _new_key(), 0o600)
+    _write_once(directory / API_TOKEN_FILE, secrets.token_urlsafe(32).encode() + b"\n", 0o600)
+    identity = _existing_identity(directory) or identity  # of whoever was quicker
+    _require_same(identity, setup)
     console = Console(directory, store.open_database(directory), identity)
     with transaction(console.engine) as session:
         row = session.get(store.Installation, 1)
@@ -262,15 +262,21 @@ def _record(session: Session, console: Console, setup: Setup, root: TrustRoot, n
 
 
 def _write_once(path: Path, content: bytes, mode: int) -> None:
-    """Creates a file that is complete from the moment it has its name, and readable by nobody else before."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    waiting.chmod(mode)
-    waiting.replace(path)
+    """Creates a file that is complete from the moment it has its name; of two that do so at once the first one stands."""
+    if path.exists():
+        return
+    waiting = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(waiting, path)
+    finally:
+        waiting.unlink()
 
 
 def _new_key() -> bytes:

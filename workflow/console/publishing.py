@@ -54,14 +54,18 @@ def mend(console: Console) -> bool:
 def feed(session: Session) -> dict[str, Any]:
     """The same for a gate that reads over HTTP. Holds the envelopes, and with them the activation code."""
     files = _files(session)
-    licenses = [files[name].decode() for name in (CURRENT_FILE, NEXT_FILE) if name in files]
     return {
         "generation": store.generation(session),
-        "licenses": licenses,
-        "roots": [raw.decode() for raw in store.roots_of(session)],
-        "revocations": files[REVOCATIONS_FILE].decode() if REVOCATIONS_FILE in files else None,
-        "seen": files[SEEN_FILE].decode().strip() if SEEN_FILE in files else None,
+        "licenses": [_text(files[name]) for name in (CURRENT_FILE, NEXT_FILE) if name in files],
+        "roots": [_text(raw) for raw in store.roots_of(session)],
+        "revocations": _text(files[REVOCATIONS_FILE]) if REVOCATIONS_FILE in files else None,
+        "seen": _text(files[SEEN_FILE]).strip() if SEEN_FILE in files else None,
     }
+
+
+def _text(raw: bytes) -> str:
+    """A signed file is UTF-8; one that was tampered with arrives damaged, for the gate to refuse."""
+    return raw.decode(errors="replace")
 
 
 def _write_all(console: Console) -> bool:

@@ -30,6 +30,7 @@ class Rounds:
     def look_after(self) -> None:
         """One quick round: no network, and no writing unless something is due."""
         now, wall = utc_now(), wall_now()
+        publishing.publish(self.console)  # first: what was committed must not wait for anything that may fail below
         if self._floor_is_due(wall) or self._next_is_due(now):
             with transaction(self.console.engine) as session:
                 trust = self.console.trust(session)
@@ -38,8 +39,6 @@ class Rounds:
                 accounts.forget_old(session, wall)
             self._written = wall
             publishing.mend(self.console)
-        else:
-            publishing.publish(self.console)
         if self.usage_file is not None:
             self.usage_file.look(self.console.engine, now)
 
