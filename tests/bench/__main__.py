@@ -22,7 +22,7 @@ from rich.table import Table
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
-from tests.bench import bare, gate
+from tests.bench import bare, gate, license_file
 from tests.bench.memory import memory_of_the_one_command_run
 from tests.servers import ValkeyServer, running_postgres, wait_until
 from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on
@@ -58,6 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="licdesk-bench-") as home, ExitStack() as stack:
         os.chmod(home, 0o755)  # PostgreSQL may run as nobody
         figures = measure(Path(home), chosen.applications, stack)
+        figures["license_file"] = license_file.measured()
         figures["gate"] = gate.measured(Path(home) / "gate")
         if not chosen.skip_memory:
             figures["memory_mb"] = memory_of_the_one_command_run(Path(home) / "up")
@@ -251,6 +252,9 @@ def show(figures: dict[str, object]) -> None:
         )
     console = Console(width=max(100, shutil.get_terminal_size().columns))
     console.print(table)
+    checking = figures["license_file"]
+    assert isinstance(checking, dict)
+    console.print(license_file.table(checking))
     if "memory_mb" in figures:
         console.print(f"The whole one-command run holds {figures['memory_mb']} MB (proportional set size).")
 

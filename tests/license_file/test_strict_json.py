@@ -48,6 +48,31 @@ def least_time(read: Callable[[bytes], object], raw: bytes) -> float:
     return min(times)
 
 
+def verdict(raw: bytes) -> str:
+    try:
+        return repr(decode(raw))
+    except MalformedLicense as refused:
+        return str(refused)
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), max_size=4))
+def test_one_look_at_the_whole_text_sees_what_a_look_at_each_string_sees(members: dict[str, str]) -> None:
+    assume("zz" not in members)
+    raw = json.dumps(members, ensure_ascii=False).encode()
+    # An escape makes the decoder look at each string.
+    each = b'{"\\u007az":0' + (b"," if members else b"") + raw[1:]
+    assert verdict(raw) == verdict(each).replace("{'zz': 0, ", "{").replace("{'zz': 0}", "{}")
+
+
+@pytest.mark.parametrize(
+    "point", sorted({point for ends in FORBIDDEN_RANGES for point in ends if not 0xD800 <= point <= 0xDFFF})
+)
+def test_every_forbidden_character_is_seen_without_an_escape(point: int) -> None:
+    for text in (chr(point), f"a{chr(point)}b", f"安{chr(point)}可"):
+        with pytest.raises(MalformedLicense):
+            decode(b'{"a":"%b"}' % text.encode())
+
+
 def test_depth_ends_at_eight_objects_or_lists() -> None:
     nested: Any = 1
     for _ in range(MAX_DEPTH - 1):

@@ -38,6 +38,8 @@ FORBIDDEN_RANGES: Final = (
     (0xE0000, 0xE007F),  # tags
 )
 _FORBIDDEN: Final = frozenset(chr(point) for first, last in FORBIDDEN_RANGES for point in range(first, last + 1))
+#: Most of them are not printable, whatever the Unicode version; these few are and have to be looked for.
+_PRINTABLE_FORBIDDEN: Final = tuple(sorted(each for each in _FORBIDDEN if each.isprintable()))
 
 
 def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
@@ -61,7 +63,10 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
         raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None
     if not isinstance(value, dict):
         raise MalformedLicense(say("The content is not a JSON object."))
-    _require_profile(value, longest_string)
+    if len(text) <= longest_string and _is_plain(text):
+        _require_depth(value)
+    else:
+        _require_profile(value, longest_string)
     return value
 
 
@@ -94,6 +99,34 @@ def _integer(digits: str) -> int:
 
 def _no_fraction(digits: str) -> NoReturn:
     raise MalformedLicense(say("The content holds the number %(number)s; only whole numbers are allowed.", number=digits[:20]))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether one look at a whole JSON text shows that each string in it is plain; False when only a look at each can tell.
+
+    Without a backslash the strings stand in the text as they are, and the parser has refused raw controls in them. A quote
+    composes with nothing, so the strings are normalized exactly when the text is.
+    """
+    if "\\" in text:
+        return False
+    if text.isascii():
+        return "\x7f" not in text
+    return text.isprintable() and not any(each in text for each in _PRINTABLE_FORBIDDEN) and is_normalized("NFC", text)
+
+
+def _require_depth(value: object) -> None:
+    """Depth alone, level by level, for what the parser has made: it makes no other types than those of the profile."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            member
+            for container in level
+            for member in (container.values() if type(container) is dict else container)
+            if type(member) is dict or type(member) is list
+        ]
+        if not level:
+            return
+    raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH))
 
 
 _CONTAINERS: Final = (dict, list, tuple)
