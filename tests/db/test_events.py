@@ -87,6 +87,8 @@ ALTERATIONS = {
     "actor_name": "Somebody",
     "channel": "cli",
     "request_id": "other",
+    "network": "198.51.100.7",
+    "revision": 9,
     "at": "2026-11-03 09:00:00",
     "payload": "{}",
     "previous": "f" * 64,
@@ -135,6 +137,17 @@ def test_chains_of_two_applications_do_not_mix(office: Office) -> None:
     assert [row.sequence for row in office.history(second)] == [1, 2]
 
 
+def test_an_event_of_an_application_says_which_revision_it_is_about(office: Office) -> None:
+    number = office.submitted()
+    office.vote(number)
+    assert {row.type: row.revision for row in office.history(number)} == {
+        "application.drafted": None,
+        "application.submitted": 1,
+        "application.approval_recorded": 1,
+        "application.approved": 1,
+    }
+
+
 def test_an_event_that_was_rolled_back_leaves_no_gap(engine: Engine) -> None:
     facts(engine, 1)
     with suppress(ZeroDivisionError), transaction(engine) as session:
@@ -147,11 +160,12 @@ def test_an_event_that_was_rolled_back_leaves_no_gap(engine: Engine) -> None:
 
 
 def test_an_event_says_who_through_which_door_and_under_which_request(engine: Engine) -> None:
-    actor = replace(people.OPERATOR, request_id="req-17", channel="api")
+    actor = replace(people.OPERATOR, request_id="req-17", channel="api", network="192.0.2.44")
     with transaction(engine) as session:
         outbox.record(session, SystemFact("person.disabled", "someone", "left"), actor, NOW)
     with transaction(engine) as session:
         row = session.exec(select(EventRow).order_by(col(EventRow.id))).one()
     assert (row.actor_name, row.channel, row.request_id, row.at) == ("Omar Reyes", "api", "req-17", NOW)
+    assert (row.network, row.revision) == ("192.0.2.44", None)
     assert row.actor == f"person:{people.OPERATOR.person_id}"
     assert row.payload == '{"detail":"left","subject":"someone","what":"person.disabled"}'

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
@@ -43,16 +44,17 @@ def test_an_empty_database_is_not_current(tmp_path: Path) -> None:
     empty.dispose()
 
 
-def test_the_triggers_that_guard_the_history_are_there(engine: Engine) -> None:
+@pytest.mark.parametrize("table", ["event", "checkpoint"])
+def test_the_triggers_that_guard_the_history_are_there(engine: Engine, table: str) -> None:
     if engine.dialect.name == "sqlite":
         query, expected = (
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'event'",
-            {"event_no_update", "event_no_delete"},
+            f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'",
+            {f"{table}_no_update", f"{table}_no_delete"},
         )
     else:
         query, expected = (
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'event'::regclass AND NOT tgisinternal",
-            {"event_no_change", "event_no_truncate"},
+            f"SELECT tgname FROM pg_trigger WHERE tgrelid = '{table}'::regclass AND NOT tgisinternal",
+            {f"{table}_no_change", f"{table}_no_truncate"},
         )
     with engine.connect() as connection:
         assert set(connection.execute(text(query)).scalars()) == expected

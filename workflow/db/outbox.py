@@ -70,8 +70,8 @@ class Recorded:
 
 
 CHAINED = (
-    *("stream", "sequence", "type", "schema_version", "actor", "actor_name", "channel", "request_id", "at", "payload"),
-    "previous",
+    *("stream", "sequence", "type", "schema_version", "actor", "actor_name", "channel", "request_id", "network"),
+    *("revision", "at", "payload", "previous"),
 )
 """The columns of an event that its hash covers."""
 
@@ -109,6 +109,8 @@ def record_all(
             "actor_name": actor.name,
             "channel": actor.channel,
             "request_id": actor.request_id,
+            "network": actor.network,
+            "revision": (application.revision or None) if application else None,
             "at": now,
             "payload": canonical(event.payload()).decode(),
             "previous": previous,

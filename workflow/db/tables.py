@@ -445,7 +445,11 @@ class EventRow(DeskTable, table=True):
     """A fact, chained to the one before it. No UPDATE and no DELETE: a trigger refuses both."""
 
     __tablename__ = "event"
-    __table_args__ = (UniqueConstraint("stream", "sequence"), Index("ix_event_at", "at", "id"))
+    __table_args__ = (
+        UniqueConstraint("stream", "sequence"),
+        Index("ix_event_at", "at", "id"),
+        Index("ix_event_actor", "actor", "id"),
+    )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     stream: str = Field(foreign_key="event_stream.stream", max_length=40)
     sequence: int
@@ -455,10 +459,26 @@ class EventRow(DeskTable, table=True):
     actor_name: str = Field(max_length=200)
     channel: str = Field(max_length=20)
     request_id: str | None = Field(default=None, max_length=64)
+    network: str | None = Field(default=None, max_length=64)
+    revision: int | None = None
     at: datetime = _time()
     payload: str = Field(sa_column=Column(Text, nullable=False))
     previous: str = Field(max_length=64)
     hash: str = Field(max_length=64)
+
+
+class CheckpointRow(DeskTable, table=True):
+    """What the witness signed: that at this instant the chains had these heads. Also kept as files outside of the database.
+
+    `statement` is the signed document, `heads` the chains that had grown since the checkpoint before it. No UPDATE and no
+    DELETE: a trigger refuses both.
+    """
+
+    __tablename__ = "checkpoint"
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime = _time()
+    statement: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    heads: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class JobRow(DeskTable, table=True):

@@ -53,7 +53,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and through which door. `tenant` is set for administrators: they see that customer only."""
+    """Who acts, through which door and from which network address. `tenant` is set for administrators: they see that customer
+    only."""
 
     name: str
     person_id: UUID | None = None
@@ -61,6 +62,7 @@ class Actor:
     tenant: UUID | None = None
     channel: str = "web"
     request_id: str | None = None
+    network: str | None = None
 
     @property
     def label(self) -> str:

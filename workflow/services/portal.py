@@ -91,7 +91,9 @@ def open_link(session: Session, token: str, wall: datetime) -> Opened:
     )
 
 
-def ask_for_code(session: Session, token: str, browser: str, *, now: datetime, wall: datetime) -> None:
+def ask_for_code(
+    session: Session, token: str, browser: str, *, now: datetime, wall: datetime, network: str | None = None
+) -> None:
     """Sends a one-time code to the recipient's mailbox, bound to the asking browser. Raises LinkUnknown, TooManyCodes."""
     opened = open_link(session, token, wall)
     if throttle.count(session, f"portal:{opened.link.id}", timedelta(hours=1), wall) > CODES_PER_HOUR:
@@ -108,7 +110,7 @@ def ask_for_code(session: Session, token: str, browser: str, *, now: datetime, w
     session.add(row)
     session.flush()  # the job refers to it
     outbox.owe(session, Job.PORTAL_CODE, f"{Job.PORTAL_CODE.value}:{row.id}", ref=row.id, recipient=opened.recipient.id)
-    who = _as_recipient(opened)
+    who = _as_recipient(opened, network)
     outbox.record(session, SystemFact("portal.code_asked", str(opened.link.id), opened.recipient.address), who, now)
 
 
@@ -142,7 +144,9 @@ def tries_left(session: Session, token: str, wall: datetime) -> int:
     return max(0, TRIES_PER_CODE - codes[0].tries) if codes else 0
 
 
-def download(session: Session, token: str, *, actor: Actor | None, now: datetime, wall: datetime) -> Opened:
+def download(
+    session: Session, token: str, *, actor: Actor | None, now: datetime, wall: datetime, network: str | None = None
+) -> Opened:
     """The file, for someone who entered the code (`actor` None) or signed in as an administrator of this customer.
 
     A download is proof of delivery. Raises LinkUnknown, NotThisTenant.
@@ -150,12 +154,12 @@ def download(session: Session, token: str, *, actor: Actor | None, now: datetime
     opened = open_link(session, token, wall)
     if actor is not None and (Role.ADMINISTRATOR not in actor.roles or actor.tenant != opened.tenant.id):
         raise NotThisTenant(f"Sign in as an administrator of {opened.tenant.company}, or ask for a code.")
-    record_download(session, actor or _as_recipient(opened), opened.application, "portal", now)
+    record_download(session, actor or _as_recipient(opened, network), opened.application, "portal", now)
     opened.link.downloaded_at = wall
     delivery = deliveries.get_delivery(session, opened.link.delivery)
     delivery.downloaded_at = now
     return opened
 
 
-def _as_recipient(opened: Opened) -> Actor:
-    return Actor(name=opened.recipient.name, channel="portal")
+def _as_recipient(opened: Opened, network: str | None) -> Actor:
+    return Actor(name=opened.recipient.name, channel="portal", network=network)

@@ -49,7 +49,9 @@ class SignInThrottled(TooMany):
     code = "accounts.throttled"
 
 
-def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: datetime) -> tuple[str, Person]:
+def sign_in(
+    engine: Engine, email: str, password: str, *, now: datetime, wall: datetime, network: str | None = None
+) -> tuple[str, Person]:
     """A new session for the person with this password: the cookie's value and the person.
 
     Raises WrongCredentials, and SignInThrottled once an address has had too many tries. Owns its transactions: hashing must
@@ -72,7 +74,9 @@ def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: d
         session.add(
             SignedIn(token_hash=hash_of(token), person=person.id, created_at=wall, seen_at=wall, ends_at=wall + ABSOLUTE_LIMIT)
         )
-        outbox.record(session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id), now)
+        outbox.record(
+            session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id, network=network), now
+        )
     return token, person
 
 

@@ -96,6 +96,12 @@ def house_of(request: Request) -> House:
     return house
 
 
+def network_of(request: Request) -> str | None:
+    """The network address a request came from, for the history. Behind a proxy it is what the proxy says, if uvicorn was told
+    to believe it (FORWARDED_ALLOW_IPS); it proves nothing."""
+    return request.client.host[:64] if request.client else None
+
+
 def signed_in(request: Request) -> Me:
     """The person behind the session cookie. Raises Unauthenticated; a page then leads to sign-in."""
     house, wall = house_of(request), wall_now()
@@ -104,7 +110,7 @@ def signed_in(request: Request) -> Me:
         raise Unauthenticated("Sign in to see this page.")
     with reading(house.engine) as session:
         actor, person = sessions.actor_for_session(session, token, now=utc_now(), wall=wall)
-        actor = replace(actor, request_id=reference_of(request))
+        actor = replace(actor, request_id=reference_of(request), network=network_of(request))
         me = Me(
             actor=actor,
             person_id=person.id,

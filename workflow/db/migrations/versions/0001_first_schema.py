@@ -9,22 +9,31 @@ branch_labels = None
 depends_on = None
 
 
-# Events never change: not by this program, not by hand.
-EVENT_TRIGGERS = {
+# What happened never changes: not by this program, not by hand.
+WRITTEN_ONCE = ("event", "checkpoint")
+TRIGGERS = {
     "sqlite": (
-        "CREATE TRIGGER event_no_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events never change'); END",
-        "CREATE TRIGGER event_no_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events never change'); END",
+        "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{table}s never change'); END",
+        "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{table}s never change'); END",
     ),
     "postgresql": (
-        "CREATE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'events never change'; END $$",
-        "CREATE TRIGGER event_no_change BEFORE UPDATE OR DELETE ON event FOR EACH ROW EXECUTE FUNCTION event_refuse()",
-        "CREATE TRIGGER event_no_truncate BEFORE TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION event_refuse()",
+        "CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '{table}s never change'; END $$",
+        "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_refuse()",
+        "CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()",
     ),
 }
 
 
 def upgrade() -> None:
+    op.create_table(
+        "checkpoint",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("statement", sa.LargeBinary(), nullable=False),
+        sa.Column("heads", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_checkpoint")),
+    )
     op.create_table(
         "counter",
         sa.Column("name", sa.String(length=60), nullable=False),
@@ -87,6 +96,8 @@ def upgrade() -> None:
         sa.Column("actor_name", sa.String(length=200), nullable=False),
         sa.Column("channel", sa.String(length=20), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("network", sa.String(length=64), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=False),
@@ -96,6 +107,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("stream", "sequence", name=op.f("uq_event_stream_sequence")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index("ix_event_actor", ["actor", "id"], unique=False)
         batch_op.create_index("ix_event_at", ["at", "id"], unique=False)
 
     op.create_table(
@@ -539,8 +551,9 @@ def upgrade() -> None:
     with op.batch_alter_table("portal_code", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_portal_code_link"), ["link"], unique=False)
 
-    for statement in EVENT_TRIGGERS[op.get_bind().dialect.name]:
-        op.execute(statement)
+    for table in WRITTEN_ONCE:
+        for statement in TRIGGERS[op.get_bind().dialect.name]:
+            op.execute(statement.format(table=table))
 
 
 def downgrade() -> None:

@@ -16,7 +16,7 @@ from workflow.domain.roles import Actor, Permission, may, require
 from workflow.errors import Unauthenticated
 from workflow.services import tokens
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import House, house_of, signed_in
+from workflow.web.desk.access import House, house_of, network_of, signed_in
 from workflow.web.shared import csrf
 from workflow.web.shared.problems import reference_of
 from workflow.web.shared.site import site_of
@@ -84,7 +84,7 @@ def _of_token(request: Request, token: str) -> Caller:
     if unused:
         with suppress(*AWAY), transaction(house.engine) as session:  # reading goes on while nothing can be written
             tokens.touch_token(session, token, wall)
-    return _caller(replace(actor, request_id=reference_of(request)), person)
+    return _caller(replace(actor, request_id=reference_of(request), network=network_of(request)), person)
 
 
 def _caller(actor: Actor, person: Person) -> Caller:

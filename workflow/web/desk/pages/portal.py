@@ -10,7 +10,7 @@ from workflow.errors import TooMany
 from workflow.license_file import file_name
 from workflow.services import portal
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import House, Inside, Me, Visitor
+from workflow.web.desk.access import House, Inside, Me, Visitor, network_of
 from workflow.web.desk.pages.application import license_file_response
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.flash import FlashKind
@@ -32,7 +32,7 @@ def ask(request: Request, house: Inside, token: str, form: Posted) -> Response:
     back = f"/d/{token}#code"
     try:
         with transaction(house.engine) as session:
-            portal.ask_for_code(session, token, _browser(request), now=utc_now(), wall=wall_now())
+            portal.ask_for_code(session, token, _browser(request), now=utc_now(), wall=wall_now(), network=network_of(request))
     except TooMany as error:
         return go_on(request, back, str(error), FlashKind.WARN)
     return go_on(request, back, "A code is on its way to the same mailbox. It can be used for 10 minutes.")
@@ -51,7 +51,7 @@ def download(request: Request, house: Inside, visitor: Visitor, token: str, form
     else:
         actor = visitor.actor
     with transaction(house.engine) as session:
-        opened = portal.download(session, token, actor=actor, now=utc_now(), wall=wall_now())
+        opened = portal.download(session, token, actor=actor, now=utc_now(), wall=wall_now(), network=network_of(request))
         name, content = file_name(opened.issued.license_id, opened.issued.version), opened.issued.envelope
     return license_file_response(name, content)
 

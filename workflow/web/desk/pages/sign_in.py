@@ -10,7 +10,7 @@ from workflow.database import reading, transaction
 from workflow.errors import Unauthenticated
 from workflow.services import sessions
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import House, Inside
+from workflow.web.desk.access import House, Inside, network_of
 from workflow.web.shared import flash
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.problems import safe_path
@@ -37,7 +37,9 @@ def sign_in(request: Request, house: Inside, form: Posted) -> Response:
         message = "Enter your e-mail address." if not email else "Enter your password."
         return _form(request, house, back, email=email, error=message, on="password" if email else "email", status=422)
     try:
-        token, _person = sessions.sign_in(house.engine, email, form.secret("password"), now=utc_now(), wall=wall_now())
+        token, _person = sessions.sign_in(
+            house.engine, email, form.secret("password"), now=utc_now(), wall=wall_now(), network=network_of(request)
+        )
     except sessions.WrongCredentials as error:
         return _form(request, house, back, email=email, error=str(error), on="email", status=401)
     except sessions.SignInThrottled as error:
