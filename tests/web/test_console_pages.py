@@ -467,3 +467,20 @@ def test_health_needs_nobody(app: FastAPI) -> None:
     assert answer.json() == {"status": "ok", "generation": 0}
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
     assert ORIGIN not in answer.text
+
+
+def test_use_is_reported_with_the_token_and_shown_on_the_card(app: FastAPI, admin: Visitor, console: Console) -> None:
+    installed(admin, vendor.lic())
+    programs = Visitor.at(app).client
+    address, report = "/console/api/usage", {"agents": 71, "users": 412, "modules": {"workflow": 3}}
+    assert programs.put(address, json=report).status_code == 401
+    assert admin.client.put(address, json=report).status_code == 401
+    programs.headers["Authorization"] = f"Bearer {(console.directory / 'api-token').read_text().strip()}"
+    refused = programs.put(address, json={"agents": "many"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "console.usage")
+    assert programs.put(address, json=report).status_code == 204
+    admin.open()
+    for shown in ("71 / 80", "89% used", "9 left", "412 / 500", "Use as the platform reported it on"):
+        assert shown in admin.text
+    admin.upload(vendor.fewer(2))
+    assert "71 in use" in admin.text

@@ -91,8 +91,8 @@ def in_use(loss: Loss, after: LicenseClaims, use: Use | None) -> Sentence | None
 
 def _used_by(agents: int) -> Sentence:
     if not agents:
-        return say("nothing uses it now")
-    return say_counted("%(num)s agent uses it now", "%(num)s agents use it now", agents)
+        return say("used by no agent now")
+    return say_counted("used by %(num)s agent now", "used by %(num)s agents now", agents)
 
 
 def title(code: str) -> str:
