@@ -7,29 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from sqlalchemy import update
 from sqlmodel import col, select
 
 from tests.web.api import BASE, Program, pointers, problem, terms
+from tests.web.reporting import confirm, issue, receipt_for
 from tests.workers.company import SENDER, WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db import outbox
-from workflow.db.queries import licenses, throttle
-from workflow.db.tables import Installation, JobRow, Receipt, Tenant, Throttle
+from workflow.db.queries import throttle
+from workflow.db.tables import JobRow, Receipt, Tenant, Throttle
 from workflow.domain.events import Job
-from workflow.license_file import (
-    ClockHealth,
-    Ed25519Signer,
-    ReceiptClaims,
-    ReceiptEvent,
-    sign_receipt,
-    verify_license,
-)
-from workflow.license_file import Installation as Platform
 from workflow.mail.demo_keys import DemoFiles
-from workflow.services import receipts, reminders
+from workflow.services import reminders
 from workflow.times import wall_now
 from workflow.web.desk.api.receipts import PER_MINUTE
 from workflow.web.shared.paging import MAX_PAGE_SIZE
@@ -47,55 +38,6 @@ def all_pages(program: Program, path: str) -> Iterator[dict[str, Any]]:
         yield answer.json()
         address = answer.links["next"]["url"] if "next" in answer.links else None
         assert (address is None) == (answer.json()["next"] is None)
-
-
-def issue(company: Company, **changes: Any) -> str:
-    """An application that is delivered; returns its number."""
-    number = company.apply(**changes)
-    company.approve(number)
-    company.run(Job.SIGN)
-    company.run(Job.DELIVER)
-    return number
-
-
-def receipt_for(company: Company, number: str, event: ReceiptEvent = ReceiptEvent.ACTIVATED, serial: int = 1) -> bytes:
-    """What a platform writes once it has activated the license of an application. `serial` tells receipts apart."""
-    with transaction(company.engine) as session:
-        application = company.application(number)
-        raw = licenses.get_of_application(session, application.id).envelope
-    verified = verify_license(raw, company.room.chain().current, None, wall_now())
-    claims = verified.claims
-    signer = Ed25519Signer(PLATFORM_KEY)
-    return sign_receipt(
-        ReceiptClaims(
-            receipt_id=f"01930000-0000-7000-8000-{serial:012d}",
-            license_id=claims.license_id,
-            version=claims.version,
-            payload_sha256=verified.payload_sha256,
-            event=event,
-            reason="",
-            tenant_id=claims.licensee.tenant_id,
-            environment=claims.environment,
-            installation=Platform.of("01920000-0000-7000-8000-00000000000a", signer),
-            at=wall_now().replace(microsecond=0),
-            platform_version="1",
-            trust_root_version=1,
-            revocation_sequence=0,
-            previous=None,
-            clock=ClockHealth.OK,
-        ),
-        signer,
-    )
-
-
-PLATFORM_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-
-
-def confirm(company: Company) -> None:
-    """The operator vouches for every platform that has reported."""
-    with transaction(company.engine) as session:
-        for each in session.exec(select(Installation)).all():
-            receipts.confirm_installation(session, company.operator, each.id, wall_now())
 
 
 # Lists ----------------------------------------------------------------------------------------------------------------

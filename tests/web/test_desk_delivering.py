@@ -10,9 +10,11 @@ from sqlmodel import select
 
 from tests.servers import SmtpCatcher
 from tests.web.desk import ORIGIN, PASSWORD, Browser
+from tests.web.reporting import confirm, issue, receipt_for
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db.queries import customers as customer_queries
+from workflow.db.queries import licenses
 from workflow.db.tables import EventRow, IssuedLicense, PortalCode, PortalLink
 from workflow.domain.application import Status
 from workflow.domain.events import Job
@@ -223,3 +225,25 @@ def test_an_administrator_finds_the_file_on_the_home_page_and_taking_it_is_a_del
     assert administrator.open(f"/applications/{number}").status_code == 403
     license_page = action.group(1).split("/versions")[0]
     assert administrator.open(license_page).status_code == 200
+
+
+def test_a_receipt_that_came_as_a_file_is_taken_on_the_page_of_its_license(company: Company, browser: Open) -> None:
+    number = issue(company)
+    raw = receipt_for(company, number)
+    with transaction(company.engine) as session:
+        address = f"/licenses/{licenses.get_of_application(session, company.application(number).id).license_id}"
+    liaison = browser("liaison")
+    liaison.open(address)
+    for sent, said in (
+        (None, "Choose the .lrc file first"),
+        (b"hello", "This receipt can't be used"),
+        (raw, "It counts once an operator has confirmed the fingerprint"),
+    ):
+        liaison.send(f"{address}/receipts", {"receipt": ("activated.lrc", sent)} if sent else None)
+        assert said in liaison.words
+    assert "waits for an operator" in liaison.words
+    assert company.application(number).status == "delivered"
+    confirm(company)
+    liaison.send(f"{address}/receipts", {"receipt": ("activated.lrc", raw)})
+    assert "The receipt is kept and counts: activated" in liaison.words
+    assert company.application(number).status == "activated"

@@ -16,6 +16,7 @@ from workflow.web.desk.pages import (
     operations,
     portal,
     profile,
+    receipts,
     sign_in,
 )
 
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     application.router,
     approvals.router,
     licenses.router,
+    receipts.router,
     expiry.router,
     deliveries.router,
     customers.router,
