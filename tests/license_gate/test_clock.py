@@ -38,11 +38,14 @@ def test_the_issue_time_of_the_license_is_a_floor(directory: Directory) -> None:
 
 
 def test_a_restart_with_the_clock_set_back_revives_nothing_by_what_the_console_has_seen(directory: Directory) -> None:
+    issued = vendor.whole(utc_now() - 70 * DAY)
+    ended = vendor.lic(starts=-70 * DAY, lasts=10 * DAY, issued_at=issued)
     clock = Clock()
-    clock.now -= 60 * DAY
-    directory.publish(vendor.lic(lasts=10 * DAY, starts=-DAY * 70), seen=utc_now())
-    with directory.gate(clock) as gate:
-        assert gate.state is State.EXPIRED
+    clock.now -= 65 * DAY
+    for seen, state in ((None, State.EXPIRING), (utc_now(), State.EXPIRED)):
+        directory.publish(ended, seen=seen)
+        with directory.gate(clock) as gate:
+            assert gate.state is state
 
 
 def test_what_the_console_is_said_to_have_seen_begins_nothing_early(directory: Directory) -> None:

@@ -11,6 +11,7 @@ from tests.license_gate.published import DAY, HERE, Clock, Directory, follows
 from tests.servers import wait_until
 from workflow.license_file import Licensee, Module
 from workflow.license_gate import GateMisconfigured, LicenseGate, Platform, State
+from workflow.license_gate.feeds import DirectoryFeed
 
 PLANTED = {
     "damaged": b"not a license",
@@ -201,6 +202,20 @@ def test_a_planted_pipe_holds_nobody_up(directory: Directory) -> None:
     with directory.gate() as gate:
         assert gate.state is State.NONE
         assert "regular" in str(gate.problem)
+
+
+def test_a_generation_that_is_being_written_is_not_taken_for_the_one_before(directory: Directory) -> None:
+    directory.publish(vendor.lic(1))
+    feed = DirectoryFeed(directory.path)
+    first = feed.news()
+    assert first is not None
+    assert feed.news() is None
+    directory.put("current.lic", vendor.fewer(2))
+    assert feed.news() is None, "the number is still to come"
+    directory.publish(vendor.fewer(2))
+    second = feed.news()
+    assert second is not None
+    assert (first.generation, second.generation) == (1, 2)
 
 
 def test_files_under_an_unchanged_number_are_read_when_they_have_settled(directory: Directory) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from tests.console import vendor
 from tests.web.console_page import ORIGIN, PATH, Visitor, application, settings_for
-from workflow.console import accounts
+from workflow.console import accounts, revocations
 from workflow.console.identity import Console, digest, open_console
 from workflow.console.store import RefusedUpload, StagedUpload
 from workflow.database import reading, transaction
@@ -426,6 +426,18 @@ def test_each_state_is_told_and_none_closes_the_page_or_the_sign_in(
     assert "Upload License" in again.text
     if days_later:
         assert "licensing@serviceme.example" in again.text
+    again.upload(vendor.lic(2))
+    assert "Check version 2" in again.text
+
+
+def test_a_license_that_was_called_back_closes_neither_the_page_nor_the_sign_in(
+    app: FastAPI, admin: Visitor, console: Console
+) -> None:
+    installed(admin, vendor.lic())
+    assert revocations.take_in(console, vendor.lrl(1, 1), utc_now())
+    again = Visitor.signed_in(app, vendor.OTHER_ADMIN)
+    assert again.page.status_code == 200
+    assert "issued by mistake" in again.text
     again.upload(vendor.lic(2))
     assert "Check version 2" in again.text
 

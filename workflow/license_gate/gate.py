@@ -151,6 +151,8 @@ class LicenseGate:
         self._stopping.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=10)
+            if not self._thread.is_alive():
+                self._feed.forget()  # hangs up
 
     def __enter__(self) -> "LicenseGate":
         return self
