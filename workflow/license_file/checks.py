@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .errors import LicenseRefused
 from .wording import say, sentence_of
@@ -50,6 +51,13 @@ PLAN: dict[str, str] = {
 }
 
 
+Detail = Callable[[], str]
+"""Makes the words about one check."""
+
+_PASSED: Final = (Result.PASSED, None)
+_NOT_CHECKED: Final = (Result.NOT_CHECKED, None)
+
+
 class Step:
     """The block of one check; see `CheckList.step`."""
 
@@ -68,11 +76,14 @@ class Step:
 
 
 class CheckList:
-    """Collects the results in the order of `PLAN` and hands them to the refusal that ends the verification."""
+    """Collects the results in the order of `PLAN` and hands them to the refusal that ends the verification.
+
+    A platform verifies much oftener than somebody reads the list, so the words are only made by `all`.
+    """
 
     def __init__(self) -> None:
         self.contact: Contact | None = None
-        self._results: dict[str, Check] = {}
+        self._results: dict[str, tuple[Result, Detail | None]] = {}
         self._notes: list[Check] = []
 
     def step(self, name: str) -> Step:
@@ -82,19 +93,20 @@ class CheckList:
     def end(self, name: str, refused: LicenseRefused | None) -> None:
         """Record how a step ended."""
         if refused is None:
-            self._results.setdefault(name, Check(name, Result.PASSED, PLAN[name]))
+            if name not in self._results:
+                self._results[name] = _PASSED
             return
-        self._results[name] = Check(name, Result.FAILED, PLAN[name], sentence_of(refused))
+        self._results[name] = Result.FAILED, lambda: sentence_of(refused)
         refused.checks = self.all()
         refused.contact = self.contact
 
-    def passed(self, name: str, detail: str) -> None:
+    def passed(self, name: str, detail: Detail) -> None:
         """Say what was found when the check passed."""
-        self._results[name] = Check(name, Result.PASSED, PLAN[name], detail)
+        self._results[name] = Result.PASSED, detail
 
-    def skip(self, name: str, detail: str) -> None:
+    def skip(self, name: str, detail: Detail) -> None:
         """A check that does not apply here, with the reason."""
-        self._results[name] = Check(name, Result.NOT_CHECKED, PLAN[name], detail)
+        self._results[name] = Result.NOT_CHECKED, detail
 
     def note(self, name: str, title: str, detail: str) -> None:
         """Something the reader should know, listed after the checks."""
@@ -102,5 +114,8 @@ class CheckList:
 
     def all(self) -> tuple[Check, ...]:
         """Every check of the plan, then the notes."""
-        listed = [self._results.get(name) or Check(name, Result.NOT_CHECKED, title) for name, title in PLAN.items()]
+        listed = []
+        for name, title in PLAN.items():
+            result, detail = self._results.get(name, _NOT_CHECKED)
+            listed.append(Check(name, result, title, detail() if detail else ""))
         return (*listed, *self._notes)

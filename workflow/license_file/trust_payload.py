@@ -79,13 +79,13 @@ class Group:
     enforce_from: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Groups:
     """A role: every enforced group must be met. A role without groups is held by nobody."""
 
     groups: tuple[Group, ...] = ()
 
-    @property
+    @cached_property
     def keyids(self) -> frozenset[str]:
         """All keys of the role."""
         return frozenset(keyid for group in self.groups for keyid in group.keyids)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from .checks import Check
+from .checks import Check, CheckList
 from .claims import LicenseClaims
 from .revocations import RevocationList
 from .trust import TrustRoot
@@ -100,11 +100,16 @@ class VerifiedLicense:
     keyids: tuple[str, ...]
     state: State
     warnings: tuple[LicenseWarning, ...]
-    checks: tuple[Check, ...]
+    check_list: CheckList = field(repr=False, compare=False)
     trust: TrustRoot
     already_installed: bool = False
     new_roots: tuple[TrustRoot, ...] = ()
     revocations: RevocationList | None = None
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What a person is shown: each check with its result, then what is worth knowing."""
+        return self.check_list.all()
 
 
 def state_at(claims: LicenseClaims, at: datetime) -> State:

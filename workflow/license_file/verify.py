@@ -37,7 +37,7 @@ from .payload import decode_claims
 from .revocations import RevocationList, newest_list, verify_revocations
 from .trust import TrustRoot, newer_roots
 from .verdict import Expected, Installed, LicenseWarning, State, VerifiedLicense, state_at
-from .wording import Fact, joined, say, sentence_of
+from .wording import joined, say, sentence_of
 
 _LICENSE_FAMILY: Final = "application/vnd.serviceme.license.v"
 _OUR_FAMILY: Final = "application/vnd.serviceme."
@@ -59,13 +59,12 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
     with checks.step("trust_roots"):  # 3
         new_roots = _new_roots(trust, envelope)
         root = new_roots[-1] if new_roots else trust
-        came = say("Trust root version %(n)s came with the file", n=root.version)
-        checks.passed("trust_roots", came if new_roots else say("Trust root version %(n)s", n=root.version))
+        checks.passed("trust_roots", lambda: _about_root(root, came=bool(new_roots)))
     with checks.step("key"):  # 4
         issued_for = _issuing_environment(root, envelope, expected)
     with checks.step("signature"):  # 5
         keyids = _require_signed(root, envelope, issued_for, at)
-        checks.passed("signature", say("Key %(name)s", name=", ".join(root.keys[keyid].label for keyid in keyids)))
+        checks.passed("signature", lambda: say("Key %(name)s", name=", ".join(root.keys[keyid].label for keyid in keyids)))
     with checks.step("content"):  # 6
         claims = _claims_from(envelope.payload)
     with checks.step("key"):
@@ -78,12 +77,12 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
                     signed=issued_for,
                 )
             )
-        checks.passed("key", say("An issuer key for %(environment)s", environment=issued_for))
+        checks.passed("key", lambda: say("An issuer key for %(environment)s", environment=issued_for))
     checks.contact = claims.contact
     verification = _Verification(claims, sha256(envelope.payload).hexdigest(), root, at, checks)
     if expected is None:
         for name in ("tenant", "environment", "license_id", "installation", "revocation", "version", "validity"):
-            checks.skip(name, say("Only the signature and the content were asked about."))
+            checks.skip(name, lambda: say("Only the signature and the content were asked about."))
     else:
         verification.require_meant_for(expected)  # 7 to 10
         verification.require_not_revoked(envelope, expected)  # 11
@@ -101,12 +100,18 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
         keyids=keyids,
         state=state_at(claims, at),
         warnings=tuple(verification.warnings),
-        checks=checks.all(),
+        check_list=checks,
         trust=root,
         already_installed=verification.already_installed,
         new_roots=new_roots,
         revocations=verification.revocations,
     )
+
+
+def _about_root(root: TrustRoot, *, came: bool) -> str:
+    if came:
+        return say("Trust root version %(n)s came with the file", n=root.version)
+    return say("Trust root version %(n)s", n=root.version)
 
 
 def _require_license_type(payload_type: str) -> None:
@@ -140,8 +145,8 @@ def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected
     """The environment whose issuer key the file names. The platform's own comes first; the others are tried solely to
     word the refusal that must follow."""
     named = {signature.keyid for signature in envelope.signatures}
-    own = Environment(expected.environment) if expected else None
-    for environment in sorted(Environment, key=lambda each: each is not own):
+    own_first: tuple[Environment, ...] = (*((Environment(expected.environment),) if expected else ()), *Environment)
+    for environment in own_first:
         if named & root.issuers[environment].keyids:
             return environment
     if named & root.former_keyids:
@@ -215,7 +220,7 @@ class _Verification:
                         own=expected.tenant_id,
                     )
                 )
-            self.checks.passed("tenant", f"{claims.licensee.company} ({claims.licensee.tenant_id})")
+            self.checks.passed("tenant", lambda: f"{claims.licensee.company} ({claims.licensee.tenant_id})")
         with self.checks.step("environment"):  # 8
             if claims.environment != expected.environment:
                 raise WrongEnvironment(
@@ -225,7 +230,7 @@ class _Verification:
                         own=expected.environment,
                     )
                 )
-            self.checks.passed("environment", claims.environment)
+            self.checks.passed("environment", lambda: claims.environment)
         with self.checks.step("license_id"):  # 9
             wanted = expected.license_id or self.installed(expected).license_id
             if wanted is not None and claims.license_id != wanted:
@@ -237,8 +242,11 @@ class _Verification:
                         own=wanted,
                     )
                 )
-            first = say("%(license_id)s, the first one here", license_id=claims.license_id)
-            self.checks.passed("license_id", claims.license_id if wanted else first)
+            if wanted is None:
+                first = claims.license_id
+                self.checks.passed("license_id", lambda: say("%(license_id)s, the first one here", license_id=first))
+            else:
+                self.checks.passed("license_id", lambda: claims.license_id)
         with self.checks.step("installation"):  # 10
             bindings = claims.bindings
             if bindings.mode is BindingMode.INSTALLATION and expected.installation_id not in bindings.values:
@@ -254,7 +262,7 @@ class _Verification:
         with self.checks.step("revocation"):
             self.revocations = _list_that_counts(envelope, expected, self.trust, self.at)
             if self.revocations is None:
-                self.checks.skip("revocation", say("This platform has no revocation list yet."))
+                self.checks.skip("revocation", lambda: say("This platform has no revocation list yet."))
                 return
             reason = self.revocations.reason_against(self.claims.license_id, self.claims.version)
             if reason is not None:
@@ -266,16 +274,17 @@ class _Verification:
                         reason=reason,
                     )
                 )
-            self.checks.passed("revocation", say("Revocation list number %(n)s", n=self.revocations.sequence))
+            number = self.revocations.sequence
+            self.checks.passed("revocation", lambda: say("Revocation list number %(n)s", n=number))
 
     def require_newer(self, expected: Expected) -> None:
         installed, version = self.installed(expected), self.claims.version
         with self.checks.step("version"):
             if self.digest == installed.digest:
                 self.already_installed = True
-                self.checks.passed("version", say("Version %(n)s is already installed", n=version))
+                self.checks.passed("version", lambda: say("Version %(n)s is already installed", n=version))
             elif installed.highest_version is None:
-                self.checks.passed("version", say("Version %(n)s, the first one here", n=version))
+                self.checks.passed("version", lambda: say("Version %(n)s, the first one here", n=version))
             elif version == installed.highest_version:
                 raise SameVersionOtherContent(
                     say(
@@ -293,26 +302,28 @@ class _Verification:
                     )
                 )
             else:
-                follows = say("Version %(n)s follows version %(before)s", n=version, before=installed.highest_version)
-                self.checks.passed("version", follows)
+                before = installed.highest_version
+                self.checks.passed("version", lambda: say("Version %(n)s follows version %(before)s", n=version, before=before))
 
     def require_not_ended(self) -> None:
-        day: dict[str, Fact] = {"day": last_usable_day(self.claims), "zone": self.claims.time_zone}
-        ends = say("Last usable day %(day)s, %(zone)s", **day)
         with self.checks.step("validity"):
             if self.already_installed:
                 # The platform reads the license in force again after its end, to say so.
-                self.checks.passed("validity", ends)
+                self.checks.passed("validity", self._last_day)
             elif state_at(self.claims, self.at) is State.EXPIRED:
                 raise Expired(
                     say(
                         "This license has ended: its last usable day was %(day)s, %(zone)s. "
                         "Ask your business liaison to renew it.",
-                        **day,
+                        day=last_usable_day(self.claims),
+                        zone=self.claims.time_zone,
                     )
                 )
             else:
-                self.checks.passed("validity", ends)
+                self.checks.passed("validity", self._last_day)
+
+    def _last_day(self) -> str:
+        return say("Last usable day %(day)s, %(zone)s", day=last_usable_day(self.claims), zone=self.claims.time_zone)
 
     def warn(self, expected: Expected) -> None:
         claims = self.claims
