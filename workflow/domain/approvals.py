@@ -1,7 +1,7 @@
-"""Who must approve, and whether they have.
+"""Whether enough people have approved: `decide` is the only place that counts votes.
 
-`resolve` states the requirements, `decide` is the only place that counts votes. The web process and the signing worker
-both call it: the worker trusts no status.
+The policy (`domain.policy`) says who must. The web process and the signing worker both call `decide`: the worker trusts no
+status.
 """
 
 from collections.abc import Iterable, Set
@@ -10,9 +10,6 @@ from enum import StrEnum
 from uuid import UUID
 
 from workflow.errors import Conflict, Forbidden, Invalid
-
-POLICY_NAME = "built-in policy 1"
-"""Named in every event that a decision writes, until policies come from a file."""
 
 
 class Choice(StrEnum):
@@ -37,8 +34,9 @@ class SelfApproval(Forbidden):
 
     code = "approvals.self_approval"
 
-    def __init__(self) -> None:
-        super().__init__("You submitted or edited this application, so another approver decides.")
+    def __init__(self, acting_for_one: bool = False) -> None:
+        who = "The person you act for" if acting_for_one else "You"
+        super().__init__(f"{who} submitted or edited this application, so another approver decides.")
 
 
 class NotEligible(Forbidden):
@@ -83,16 +81,55 @@ class Requirement:
     count: int
     text: str
 
+    @property
+    def wanted(self) -> str:
+        """Who is asked for, in few words: "2 of security"."""
+        return f"{self.count} of {self.group}"
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """Everything one application needs: all requirements, by at least `distinct` different people.
+
+    `automatic`: the policy asks for nobody.
+    """
+
+    requirements: tuple[Requirement, ...] = ()
+    distinct: int = 1
+    automatic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.automatic and self.requirements:
+            raise ValueError("what asks for people is not automatic")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that are asked, each once."""
+        return tuple(dict.fromkeys(each.group for each in self.requirements))
+
+    def plus(self, other: "Quorum") -> "Quorum":
+        """What both ask for together: requirements add up, the larger number of people wins, automatic needs both."""
+        requirements = tuple(dict.fromkeys((*self.requirements, *other.requirements)))
+        return Quorum(requirements, max(self.distinct, other.distinct), self.automatic and other.automatic)
+
 
 @dataclass(frozen=True)
 class Vote:
-    """One person's word on one revision. `groups` are those the person belonged to when they voted."""
+    """One person's word on one revision. `groups` are those the person belonged to when they voted, or those of the person
+    they acted for, if `on_behalf_of` names one.
+    """
 
     person: UUID
     revision: int
     content_digest: str
     choice: Choice
     groups: frozenset[str]
+    on_behalf_of: UUID | None = None
+
+    @property
+    def right(self) -> UUID:
+        """Whose right to approve is used."""
+        return self.on_behalf_of or self.person
 
 
 @dataclass(frozen=True)
@@ -110,11 +147,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the votes come to, and why."""
+    """What the votes come to, and why. `people` are the different people who approved for a group that is asked."""
 
     outcome: Outcome
     tallies: tuple[Tally, ...]
     counted: tuple[Vote, ...]
+    people: tuple[UUID, ...]
+    distinct: int
 
     @property
     def missing(self) -> tuple[Requirement, ...]:
@@ -122,56 +161,69 @@ class Decision:
         return tuple(each.requirement for each in self.tallies if not each.met)
 
 
-def resolve() -> tuple[Requirement, ...]:
-    """What an application needs: one approver, whoever it is for."""
-    return (Requirement("one-approver", "approvers", 1, "One approver decides."),)
-
-
-def require_eligible(requirements: Iterable[Requirement], person: UUID, groups: Set[str], contributors: Set[UUID]) -> None:
-    """Raises SelfApproval for contributors, NotEligible for people whom no requirement asks for."""
+def require_eligible(
+    quorum: Quorum, person: UUID, groups: Set[str], contributors: Set[UUID], on_behalf_of: UUID | None = None
+) -> None:
+    """Raises SelfApproval for contributors and who acts for one, NotEligible for people whom no requirement asks for."""
     if person in contributors:
         raise SelfApproval
-    asked = [each.group for each in requirements]
-    if groups.isdisjoint(asked):
-        raise NotEligible(dict.fromkeys(asked))
+    if on_behalf_of in contributors:
+        raise SelfApproval(acting_for_one=True)
+    if groups.isdisjoint(quorum.groups):
+        raise NotEligible(quorum.groups)
 
 
 def decide(
-    requirements: Iterable[Requirement],
-    votes: Iterable[Vote],
-    *,
-    revision: int,
-    content_digest: str,
-    contributors: Set[UUID],
+    quorum: Quorum, votes: Iterable[Vote], *, revisions: Set[int], content_digest: str, contributors: Set[UUID]
 ) -> Decision:
-    """What `votes` come to for this revision of this content.
+    """What `votes` come to for this content.
 
-    Votes on other revisions or other content, and votes of contributors, do not count. A rejection or a request for
-    changes decides alone; an approval needs every requirement met by distinct people.
+    Votes on revisions other than `revisions` or on other content, votes of contributors and of those who act for one do not
+    count. A rejection or a request for changes decides alone. An approval needs every requirement met, and `distinct`
+    different people in all; one person may serve several groups. Without any requirement only an automatic quorum is met.
     """
     counted = tuple(
         vote
         for vote in votes
-        if vote.revision == revision and vote.content_digest == content_digest and vote.person not in contributors
+        if vote.revision in revisions
+        and vote.content_digest == content_digest
+        and contributors.isdisjoint((vote.person, vote.right))
     )
+    approving = [vote for vote in counted if vote.choice is Choice.APPROVE]
     tallies = tuple(
-        Tally(
-            requirement,
-            tuple(
-                dict.fromkeys(
-                    vote.person for vote in counted if vote.choice is Choice.APPROVE and requirement.group in vote.groups
-                )
-            ),
-        )
-        for requirement in requirements
+        Tally(each, _independent(vote for vote in approving if each.group in vote.groups)) for each in quorum.requirements
     )
+    people = _independent(vote for vote in approving if not vote.groups.isdisjoint(quorum.groups))
     choices = {vote.choice for vote in counted if vote.groups}
     if Choice.REJECT in choices:
         outcome = Outcome.REJECTED
     elif Choice.REQUEST_CHANGES in choices:
         outcome = Outcome.CHANGES_REQUESTED
-    elif tallies and all(each.met for each in tallies):
+    elif quorum.automatic or (tallies and all(each.met for each in tallies) and len(people) >= quorum.distinct):
         outcome = Outcome.APPROVED
     else:
         outcome = Outcome.PENDING
-    return Decision(outcome, tallies, counted)
+    return Decision(outcome, tallies, counted, people, quorum.distinct)
+
+
+def _independent(votes: Iterable[Vote]) -> tuple[UUID, ...]:
+    """The people who count together: as many as can be picked so that nobody, and nobody's right to approve, counts twice.
+
+    Somebody on leave and the colleague who acts for them are one approval; so are two votes of one person. (A maximum
+    matching between people and rights, so that the order of votes makes no difference.)
+    """
+    rights: dict[UUID, list[UUID]] = {}
+    for vote in votes:
+        rights.setdefault(vote.person, []).append(vote.right)
+    user: dict[UUID, UUID] = {}
+
+    def place(person: UUID, tried: set[UUID]) -> bool:
+        for right in rights[person]:
+            if right not in tried:
+                tried.add(right)
+                if right not in user or place(user[right], tried):
+                    user[right] = person
+                    return True
+        return False
+
+    return tuple(person for person in rights if place(person, set()))

@@ -1,0 +1,1 @@
+"""The approval policy, as a value: reading, matching, lint, business time."""
