@@ -163,6 +163,7 @@ class Office:
             return decisions.vote(
                 session,
                 actor,
+                self.desk,
                 application,
                 choice,
                 comment=comment,

@@ -58,6 +58,8 @@ class Database(Common):
     """SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://…"""
     catalogue: Path | None = None
     """catalogue.toml: modules, model types, restrictions; the shipped one when not set"""
+    policy_file: Path | None = None
+    """policy.toml: who must approve what; the shipped one (one approver) when not set"""
     public_url: str = "http://127.0.0.1:8300"
     """the desk's address in links of mails and pages"""
     lease_seconds: int = 300

@@ -22,8 +22,10 @@ def listed(office: Office, actor: Actor, **filters: object) -> list[str]:
 
 def waiting(office: Office, actor: Actor) -> list[str]:
     with office.work() as session:
-        found = [each.application.number for each in applications.waiting_for(session, actor)]
-        assert len(found) == overview.count_waiting_for(session, people.id_of(actor)), "the badge says what the list shows"
+        found = [each.application.number for each in applications.waiting_for(session, actor, {"approvers"})]
+        assert len(found) == overview.count_waiting_for(session, people.id_of(actor), {"approvers"}), (
+            "the badge says what the list shows"
+        )
         return found
 
 

@@ -81,6 +81,7 @@ def cast_vote(number: str, actor: Actor, choice: Choice = Choice.APPROVE) -> Cal
             return decisions.vote(
                 session,
                 actor,
+                DESK,
                 applications.get_application(session, number),
                 choice,
                 comment="Because.",

@@ -15,7 +15,7 @@ OWED = {
     "application.changes_requested": ["letter.send changes_requested to liaison"],
     "application.rejected": ["letter.send rejected to liaison"],
     "application.approval_rescinded": ["letter.send changes_requested to liaison"],
-    "application.withdrawn": ["letter.send withdrawn to approvers"],
+    "application.withdrawn": ["letter.send withdrawn to asked"],
     "license.issued": ["license.deliver to recipients"],
     "license.signing_failed": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],
     "delivery.failed": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],

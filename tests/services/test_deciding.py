@@ -39,7 +39,7 @@ def refused(office: Office, number: str, error: type[DeskError], match: str = ".
             **how,
         }
         with pytest.raises(error, match=match):
-            decisions.vote(session, made.pop("actor"), application, made.pop("choice"), **made, now=NOW)
+            decisions.vote(session, made.pop("actor"), office.desk, application, made.pop("choice"), **made, now=NOW)
     assert (office.application(number).version, office.said(number), len(votes(office))) == before
 
 

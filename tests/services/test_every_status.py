@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from tests import people
-from tests.builders import MAILER, NOW, Office, answers
+from tests.builders import DESK, MAILER, NOW, Office, answers
 from workflow.db.queries import applications
 from workflow.db.tables import Application, Delivery, VoteRow
 from workflow.domain.application import TRANSITIONS, Action, IllegalMove, Status
@@ -61,6 +61,7 @@ def vote(choice: Choice, session: Session, application: Application) -> None:
     decisions.vote(
         session,
         people.LEAD,
+        DESK,
         application,
         choice,
         comment="Because.",

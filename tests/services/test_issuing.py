@@ -115,7 +115,7 @@ def test_what_was_approved_is_sealed_in(office: Office) -> None:
     assert claims.issuer.application_id == number
     assert claims.issuer.application_sha256 == hashlib.sha256(revision.content.encode()).hexdigest()
     assert claims.issuer.approvals == 1
-    said = [[str(vote.person), 1, revision.content_digest, "approve", "built-in policy 1", vote.event_hash]]
+    said = [[str(vote.person), 1, revision.content_digest, "approve", office.desk.policy.sha256, vote.event_hash]]
     canonical = json.dumps(said, separators=(",", ":")).encode()
     assert claims.issuer.approvals_sha256 == hashlib.sha256(canonical).hexdigest()
 

@@ -123,6 +123,7 @@ def a_busy_desk(company: Company) -> dict[str, str]:
         decisions.vote(
             session,
             company.approver,
+            company.here.desk,
             row,
             Choice.REQUEST_CHANGES,
             comment="The order says 500 users.",

@@ -71,6 +71,7 @@ class Company:
             decisions.vote(
                 session,
                 self.approver,
+                self.here.desk,
                 application,
                 Choice.APPROVE,
                 comment="",

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from workflow.db.ids import new_id
 from workflow.db.queries.people import people_with
 from workflow.db.tables import Application, Environment, EventRow, EventStream, JobRow, Recipient, Revision
-from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, consequences
+from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, LetterKind, consequences
 from workflow.domain.roles import Actor, Role
 from workflow.times import wall_now
 
@@ -83,13 +83,30 @@ def chain_hash(event: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(said)).hexdigest()
 
 
-def record(session: Session, event: Event, actor: Actor, now: datetime, *, application: Application | None = None) -> Recorded:
-    """Appends `event` to the application's chain (or the system's) and adds the jobs it owes."""
-    return record_all(session, [event], actor, now, application=application)[0]
+def record(
+    session: Session,
+    event: Event,
+    actor: Actor,
+    now: datetime,
+    *,
+    application: Application | None = None,
+    approvers: Sequence[UUID] = (),
+) -> Recorded:
+    """Appends `event` to the application's chain (or the system's) and adds the jobs it owes.
+
+    `approvers` are those to whom a letter for approvers goes: who they are is the policy's business.
+    """
+    return record_all(session, [event], actor, now, application=application, approvers=approvers)[0]
 
 
 def record_all(
-    session: Session, facts: Sequence[Event], actor: Actor, now: datetime, *, application: Application | None = None
+    session: Session,
+    facts: Sequence[Event],
+    actor: Actor,
+    now: datetime,
+    *,
+    application: Application | None = None,
+    approvers: Sequence[UUID] = (),
 ) -> list[Recorded]:
     """Appends what happened at one instant, in this order, to one chain, and adds the jobs all of it owes."""
     stream = str(application.id) if application else SYSTEM_STREAM
@@ -119,7 +136,7 @@ def record_all(
         row["hash"] = previous
         rows.append(row)
         recorded.append(Recorded(event_id, previous))
-        owed += _jobs_owed(session, event, event_id, application, now)
+        owed += _jobs_owed(session, event, event_id, application, approvers, now)
     connection = session.connection()
     connection.execute(_INSERT_EVENT, rows)
     connection.execute(_SET_HEAD, {"of_stream": stream, "new_head": previous})
@@ -194,19 +211,26 @@ def job_values(
 
 
 def _jobs_owed(
-    session: Session, event: Event, event_id: UUID, application: Application | None, now: datetime
+    session: Session,
+    event: Event,
+    event_id: UUID,
+    application: Application | None,
+    approvers: Sequence[UUID],
+    now: datetime,
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for owed in consequences(event):
         letter = owed.letter.value if owed.letter else ""
-        for member in _audience(session, owed.audience, application, now):
+        for member in _audience(session, owed.audience, application, approvers, now):
             key = ":".join(str(part) for part in (owed.job.value, letter, event_id, member or "") if part)
             ref = application.id if application else None
             rows.append(job_values(owed.job, key, ref=ref, recipient=member, detail=letter, event=event_id))
     return rows
 
 
-def _audience(session: Session, audience: Audience, application: Application | None, now: datetime) -> Sequence[UUID | None]:
+def _audience(
+    session: Session, audience: Audience, application: Application | None, approvers: Sequence[UUID], now: datetime
+) -> Sequence[UUID | None]:
     if audience is Audience.NOBODY:
         return [None]
     if audience is Audience.OPERATORS:
@@ -215,13 +239,22 @@ def _audience(session: Session, audience: Audience, application: Application | N
     match audience:
         case Audience.LIAISON:
             return [application.owner]
-        case Audience.APPROVERS if application.revision == 0:
-            return []  # a draft is news to nobody
         case Audience.APPROVERS:
-            authors = set(session.exec(select(Revision.author).where(Revision.application == application.id)))
-            return [person for person in people_with(session, Role.APPROVER, now) if person not in authors]
+            return approvers
+        case Audience.ASKED:
+            return _asked(session, application.id)
         case Audience.RECIPIENTS:
             return recipients_of(session, application)
+
+
+def _asked(session: Session, application: UUID) -> Sequence[UUID | None]:
+    asking = LetterKind.APPROVAL_REQUESTED.value
+    return session.exec(
+        select(JobRow.recipient)
+        .where(JobRow.ref == application, JobRow.kind == Job.LETTER.value, JobRow.detail == asking)
+        .distinct()
+        .order_by(col(JobRow.recipient))
+    ).all()
 
 
 def recipients_of(session: Session, application: Application) -> list[UUID]:

@@ -190,7 +190,7 @@ class Application(DeskTable, table=True):
 
 
 class Revision(DeskTable, table=True):
-    """What was submitted, word for word. Never updated."""
+    """What was submitted, word for word, and what the policy said to it besides the requirements. Never updated."""
 
     __table_args__ = (UniqueConstraint("application", "number"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -200,6 +200,10 @@ class Revision(DeskTable, table=True):
     content_sha256: str = Field(max_length=64)
     content_digest: str = Field(max_length=64)
     author: UUID = Field(foreign_key="person.id")
+    policy_sha256: str = Field(max_length=64)
+    distinct_people: int
+    automatic: bool
+    due_at: datetime | None = _time(nullable=True)
     created_at: datetime = _time()
 
 
@@ -217,8 +221,19 @@ class RequirementRow(DeskTable, table=True):
     explanation: str
 
 
+class PolicyRow(DeskTable, table=True):
+    """A policy this desk has started with, in its canonical form, under its SHA-256."""
+
+    __tablename__ = "policy"
+    sha256: str = Field(primary_key=True, max_length=64)
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    adopted_at: datetime = _time()
+
+
 class VoteRow(DeskTable, table=True):
-    """One person's word on one revision, with the groups they belonged to at that moment."""
+    """One person's word on one revision, with the groups they belonged to at that moment: their own, or those of the person
+    they acted for.
+    """
 
     __tablename__ = "vote"
     __table_args__ = (UniqueConstraint("application", "revision", "person"),)
@@ -226,6 +241,7 @@ class VoteRow(DeskTable, table=True):
     application: UUID = Field(foreign_key="application.id")
     revision: int
     person: UUID = Field(foreign_key="person.id", index=True)
+    on_behalf_of: UUID | None = Field(default=None, foreign_key="person.id")
     choice: str
     comment: str = Field(sa_column=Column(Text, nullable=False))
     groups: str

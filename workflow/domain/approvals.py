@@ -156,9 +156,22 @@ class Decision:
     distinct: int
 
     @property
+    def needed(self) -> int:
+        """How many approvals there are at the end, at least: `people` counts towards it."""
+        return max((self.distinct, *(each.requirement.count for each in self.tallies)))
+
+    @property
     def missing(self) -> tuple[Requirement, ...]:
         """What still has to be met."""
         return tuple(each.requirement for each in self.tallies if not each.met)
+
+    @property
+    def still_needed(self) -> tuple[str, ...]:
+        """What still has to be met, in sentences: the rules' own, and that different people are needed."""
+        texts = dict.fromkeys(each.text for each in self.missing)
+        if not texts and len(self.people) < self.distinct:
+            return (f"{self.distinct} different people have to approve; {len(self.people)} did.",)
+        return tuple(texts)
 
 
 def require_eligible(

@@ -54,6 +54,9 @@ class Audience(StrEnum):
     NOBODY = "nobody"
     RECIPIENTS = "recipients"
     APPROVERS = "approvers"
+    """those who can decide on an application as it was just submitted"""
+    ASKED = "asked"
+    """those who were written to that an application waits for them"""
     LIAISON = "liaison"
     OPERATORS = "operators"
 
@@ -106,6 +109,7 @@ class ApplicationRevised(Event):
     revision: int
     content_digest: str
     content_changed: bool
+    policy: str
     note: str
 
 
@@ -351,7 +355,7 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
         ChangesRequested: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
         ApplicationRejected: (_letter(LetterKind.REJECTED, Audience.LIAISON),),
         ApprovalRescinded: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
-        ApplicationWithdrawn: (_letter(LetterKind.WITHDRAWN, Audience.APPROVERS),),
+        ApplicationWithdrawn: (_letter(LetterKind.WITHDRAWN, Audience.ASKED),),
         LicenseIssued: (Owed(Job.DELIVER, Audience.RECIPIENTS),),
         SigningFailed: (
             _letter(LetterKind.NEEDS_ATTENTION, Audience.OPERATORS),

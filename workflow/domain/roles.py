@@ -86,9 +86,14 @@ class MissingRole(Forbidden):
         self.permission = permission
 
 
+def grants(role: Role, permission: Permission) -> bool:
+    """Whether a role allows something."""
+    return permission in PERMISSIONS[role]
+
+
 def may(actor: Actor, permission: Permission) -> bool:
     """Whether one of the actor's roles grants `permission`."""
-    return any(permission in PERMISSIONS[role] for role in actor.roles)
+    return any(grants(role, permission) for role in actor.roles)
 
 
 def require(actor: Actor, permission: Permission) -> None:

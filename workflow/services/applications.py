@@ -16,7 +16,6 @@ from workflow.db import outbox
 from workflow.db.queries import applications, customers, directory, licenses, moves
 from workflow.db.tables import Application, Environment, IssuedLicense, RequirementRow, Revision, Tenant
 from workflow.domain.application import Action, Standing, Status, next_status
-from workflow.domain.approvals import POLICY_NAME, resolve
 from workflow.domain.content import (
     ApplicationContent,
     StatedRestriction,
@@ -24,14 +23,24 @@ from workflow.domain.content import (
     content_from,
     request_document,
 )
-from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, ApplicationWithdrawn, DraftSaved
-from workflow.domain.roles import Actor, Permission, require
+from workflow.domain.events import (
+    ApplicationApproved,
+    ApplicationRevised,
+    ApplicationSubmitted,
+    ApplicationWithdrawn,
+    DraftSaved,
+)
+from workflow.domain.policy import Policy, Route
+from workflow.domain.roles import Actor, Permission, require, system
 from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
+from workflow.services.policies import require_possible, route_for, staff_of
 
 RENEWAL_DAYS = 365
+POLICY = system("approval policy")
+"""Who approves what no person has to."""
 
 
 class NotYours(Forbidden):
@@ -148,11 +157,13 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
 
 def submit(session: Session, actor: Actor, desk: Desk, application: Application, seen_version: int, now: datetime) -> Revision:
     """Hands the draft to the approvers as a new revision. Also replaces a revision that still waits, and answers a request
-    for changes.
+    for changes. What the policy asks nobody about is approved at once.
 
-    Raises NotYours, TermsRefused, AlreadyMoved, IllegalMove; nothing is kept of a refused one but the draft itself.
+    Raises NotYours, TermsRefused, AlreadyMoved, IllegalMove, NobodyCanApprove; nothing is kept of a refused one but the draft
+    itself.
     """
     require(actor, Permission.APPLY)
+    assert actor.person_id is not None
     _require_owner(application, actor)
     moves.require_version(session, application, seen_version)
     content = read_draft(session, desk, application, now)
@@ -161,15 +172,26 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
     before = applications.current_revision(session, application)
     revised = Status(application.status) is Status.SUBMITTED
     moves.move(session, application, Action.REVISE if revised else Action.SUBMIT, now)
-    revision = _add_revision(session, actor, application, content, now)
+    environment = environment_of(session, content)
+    route = route_for(session, desk.policy, content, environment.id)
+    staff = staff_of(session, desk.policy, now)
+    contributors = applications.contributors(session, application.id) | {actor.person_id}
+    require_possible(route.quorum, staff, contributors)
+    revision = _add_revision(session, actor, application, content, environment, desk.policy, route, now)
+    fact: ApplicationRevised | ApplicationSubmitted
+    asked = sorted({person for group in route.quorum.groups for person in staff[group]} - contributors)
     if revised and before is not None:
         changed = before.content_digest != revision.content_digest
-        fact: ApplicationRevised | ApplicationSubmitted = ApplicationRevised(
-            revision.number, revision.content_digest, changed, content.request.note
+        fact = ApplicationRevised(
+            revision.number, revision.content_digest, changed, revision.policy_sha256, content.request.note
         )
     else:
-        fact = ApplicationSubmitted(revision.number, revision.content_digest, POLICY_NAME, content.request.note)
-    outbox.record(session, fact, actor, now, application=application)
+        fact = ApplicationSubmitted(revision.number, revision.content_digest, revision.policy_sha256, content.request.note)
+    outbox.record(session, fact, actor, now, application=application, approvers=asked)
+    if revision.automatic:
+        moves.move(session, application, Action.APPROVE, now)
+        approved = ApplicationApproved(revision.number, revision.content_digest, 0, revision.policy_sha256)
+        outbox.record(session, approved, POLICY, now, application=application)
     return revision
 
 
@@ -256,15 +278,28 @@ def content_of_revision(revision: Revision) -> ApplicationContent:
     return content_from(json.loads(revision.content))
 
 
-def _add_revision(
-    session: Session, actor: Actor, application: Application, content: ApplicationContent, now: datetime
-) -> Revision:
-    assert actor.person_id is not None
-    stored = outbox.canonical(content_document(content))
+def environment_of(session: Session, content: ApplicationContent) -> Environment:
+    """The platform that content from `content_for` is for."""
     tenant = customers.get_tenant(session, content.request.tenant_id)
     environment = customers.find_environment(session, tenant.id, content.request.environment.value, content.request.label)
     assert environment is not None, "content_for has looked it up"
+    return environment
+
+
+def _add_revision(
+    session: Session,
+    actor: Actor,
+    application: Application,
+    content: ApplicationContent,
+    environment: Environment,
+    policy: Policy,
+    route: Route,
+    now: datetime,
+) -> Revision:
+    assert actor.person_id is not None
+    stored = outbox.canonical(content_document(content))
     number = application.revision + 1
+    wait = route.respond_within
     revision = Revision(
         application=application.id,
         number=number,
@@ -272,6 +307,10 @@ def _add_revision(
         content_sha256=hashlib.sha256(stored).hexdigest(),
         content_digest=digest_of(content),
         author=actor.person_id,
+        policy_sha256=policy.sha256,
+        distinct_people=route.quorum.distinct,
+        automatic=route.quorum.automatic,
+        due_at=policy.calendar.after(now, wait) if wait else None,
         created_at=now,
     )
     session.add(revision)
@@ -280,7 +319,7 @@ def _add_revision(
     application.title = f"{content.company} {environment.name}"
     application.request = content.request.request.value
     application.submitted_at = now
-    for each in resolve():
+    for each in route.quorum.requirements:
         session.add(
             RequirementRow(
                 application=application.id,

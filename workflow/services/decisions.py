@@ -1,6 +1,5 @@
 """What an approver does: approve, send back, reject. Every vote is counted by `domain.approvals.decide` and nowhere else."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -12,11 +11,11 @@ from workflow.db.queries import applications, moves, people
 from workflow.db.tables import Application, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import (
-    POLICY_NAME,
     Choice,
     CommentMissing,
     Decision,
     Outcome,
+    Quorum,
     Requirement,
     StaleRevision,
     Vote,
@@ -32,12 +31,12 @@ from workflow.domain.events import (
     ChangesRequested,
     Event,
 )
-from workflow.domain.roles import Actor, Permission, Role, may, require
+from workflow.domain.policy import Policy
+from workflow.domain.roles import Actor, Permission, may, require
 from workflow.domain.terms import MAX_NOTE
 from workflow.errors import Conflict, Forbidden, Problem
-
-GROUPS = {Role.APPROVER: "approvers"}
-"""Which group a role belongs to, until groups come from a policy file."""
+from workflow.services.desk import Desk
+from workflow.services.policies import groups_of
 
 _ACTIONS = {
     Choice.APPROVE: Action.RECORD_APPROVAL,
@@ -63,12 +62,12 @@ class Ballot:
         """The ballot with one more vote."""
         return replace(self, votes=(*self.votes, vote))
 
-    def decision(self, requirements: Iterable[Requirement]) -> Decision:
+    def decision(self, quorum: Quorum) -> Decision:
         """What the votes come to."""
         return decide(
-            requirements,
+            quorum,
             self.votes,
-            revision=self.revision.number,
+            revisions={self.revision.number},
             content_digest=self.revision.content_digest,
             contributors=self.contributors,
         )
@@ -92,6 +91,7 @@ class NotYourApproval(Forbidden):
 def vote(
     session: Session,
     actor: Actor,
+    desk: Desk,
     application: Application,
     choice: Choice,
     *,
@@ -112,21 +112,21 @@ def vote(
     next_status(Status(application.status), _ACTIONS[choice])
     if seen_revision != application.revision:
         raise StaleRevision(seen_revision, application.revision)
-    requirements = requirements_of(session, application)
-    ballot = ballot_of(session, application)
-    groups = groups_at(session, actor.person_id, now)
-    require_eligible(requirements, actor.person_id, groups, ballot.contributors)
+    ballot = ballot_of(session, desk.policy, application)
     revision = ballot.revision
+    quorum = quorum_of(session, application, revision)
+    groups = groups_of(session, desk.policy, actor.person_id, revision.created_at, now)
+    require_eligible(quorum, actor.person_id, groups, ballot.contributors)
     if ballot.has_voted(actor.person_id):
         raise VotedAlready
     _require_comment(choice, comment)
 
     cast = Vote(actor.person_id, revision.number, revision.content_digest, choice, groups)
-    decision = ballot.with_vote(cast).decision(requirements)
+    decision = ballot.with_vote(cast).decision(quorum)
     facts = [_fact(choice, revision, comment)]
     if decision.outcome is Outcome.APPROVED:
-        voters = len({each.person for each in decision.counted})
-        facts.append(ApplicationApproved(revision.number, revision.content_digest, voters, POLICY_NAME))
+        approvals = len(decision.people)
+        facts.append(ApplicationApproved(revision.number, revision.content_digest, approvals, revision.policy_sha256))
         moves.move(session, application, _ACTIONS[choice], now, Action.APPROVE)
     else:
         moves.move(session, application, _ACTIONS[choice], now)
@@ -170,9 +170,9 @@ def rescind(session: Session, actor: Actor, application: Application, seen_versi
     outbox.record(session, ApprovalRescinded(comment.strip()), actor, now, application=application)
 
 
-def ballot_of(session: Session, application: Application) -> Ballot:
-    """The stored votes on a submitted application, with the groups each voter belonged to when they voted, read again from
-    the roles. The signing worker counts this too, with its own requirements and a digest it computed itself.
+def ballot_of(session: Session, policy: Policy, application: Application) -> Ballot:
+    """The stored votes on a submitted application, with the groups each voter belonged to from the submission to the vote,
+    read again from the roles. The signing worker counts this too, with its own policy.
 
     Raises RevisionMissing when the revision that the application names is not there.
     """
@@ -187,24 +187,30 @@ def ballot_of(session: Session, application: Application) -> Ballot:
             revision=row.revision,
             content_digest=row.content_digest,
             choice=Choice(row.choice),
-            groups=groups_at(session, row.person, row.at),
+            groups=groups_of(session, policy, row.on_behalf_of or row.person, current.created_at, row.at),
+            on_behalf_of=row.on_behalf_of,
         )
         for row in rows
     )
     return Ballot(current, votes, frozenset(each.author for each in revisions), tuple(rows))
 
 
-def requirements_of(session: Session, application: Application) -> tuple[Requirement, ...]:
-    """What was asked for when the current revision was submitted."""
-    return tuple(
-        Requirement(row.rule, row.group_name, row.count, row.explanation)
-        for row in applications.requirements_of(session, application)
+def quorum_of(session: Session, application: Application, revision: Revision) -> Quorum:
+    """What was asked for when the current revision was submitted, and since."""
+    return Quorum(
+        tuple(
+            Requirement(row.rule, row.group_name, row.count, row.explanation)
+            for row in applications.requirements_of(session, application)
+        ),
+        revision.distinct_people,
+        revision.automatic,
     )
 
 
-def groups_at(session: Session, person: UUID, at: datetime) -> frozenset[str]:
-    """The groups a person belonged to at an instant."""
-    return frozenset(GROUPS[role] for role in people.roles_of(session, person, at) if role in GROUPS)
+def where_it_stands(session: Session, policy: Policy, application: Application) -> Decision:
+    """How far a submitted application is, for those who look at it. Raises RevisionMissing."""
+    ballot = ballot_of(session, policy, application)
+    return ballot.decision(quorum_of(session, application, ballot.revision))
 
 
 def _require_comment(choice: Choice, comment: str) -> None:

@@ -1,4 +1,6 @@
-"""What this desk is set up to offer: the catalogue and the named defaults, read once at start and handed to services."""
+"""What this desk is set up to offer: the catalogue, the named defaults and the approval policy, read once at start and handed
+to services. A file that changes later, or breaks, changes nothing until the next start.
+"""
 
 import tomllib
 from dataclasses import dataclass
@@ -7,10 +9,12 @@ from pathlib import Path
 
 from workflow.domain.catalogue import Catalogue, CatalogueUnusable, catalogue_from
 from workflow.domain.content import ApplicationContent, StatedRestriction
+from workflow.domain.policy import Policy
 from workflow.domain.terms import EnvironmentName, LicenseKind, LicenseRequest, LicenseTerms, NamedDefaults, RequestType
 from workflow.errors import Misconfigured
 from workflow.license_file import LicenseRefused, canonical
 from workflow.services.claims import require_writable
+from workflow.services.policies import policy_from_file
 from workflow.settings import Database
 
 SHIPPED_CATALOGUE = Path(__file__).resolve().parent.parent / "catalogue.toml"
@@ -24,10 +28,11 @@ class LicenseUnwritable(Misconfigured):
 
 @dataclass(frozen=True)
 class Desk:
-    """The desk's own answers: what can be licensed, what every license says by default, when it reminds."""
+    """The desk's own answers: what can be licensed, who approves, what every license says by default, when it reminds."""
 
     issuer_name: str
     catalogue: Catalogue
+    policy: Policy
     defaults: NamedDefaults
     public_url: str
     reminder_days: tuple[int, ...]
@@ -36,7 +41,10 @@ class Desk:
 
 
 def desk_from(settings: Database) -> Desk:
-    """Reads the catalogue and puts the defaults together. Raises CatalogueUnusable, naming the file, or LicenseUnwritable."""
+    """Reads the catalogue and the policy and puts the defaults together.
+
+    Raises CatalogueUnusable, naming the file, PolicyUnreadable, PolicyBroken, naming the lines, or LicenseUnwritable.
+    """
     path = settings.catalogue or SHIPPED_CATALOGUE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -45,6 +53,7 @@ def desk_from(settings: Database) -> Desk:
     desk = Desk(
         issuer_name=settings.issuer_name,
         catalogue=catalogue_from(document),
+        policy=policy_from_file(settings.policy_file),
         defaults=NamedDefaults(
             grace_days=settings.grace_days,
             on_expiry=settings.on_expiry,

@@ -1,7 +1,7 @@
 """Issuing a license: what may be signed, and the record of what was.
 
-The signing worker trusts no status. It reads the revision and the votes again, counts them again under its own
-requirements, recomputes every digest, and only then gets claims to sign.
+The signing worker trusts no status. It reads the revision and the votes again, counts them again under its own policy as well
+as what was asked for at the desk, recomputes every digest, and only then gets claims to sign.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from workflow.db import outbox
 from workflow.db.queries import customers, events, licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
-from workflow.domain.approvals import POLICY_NAME, Outcome, resolve
+from workflow.domain.approvals import Outcome
 from workflow.domain.content import content_from
 from workflow.domain.events import (
     ApplicationApproved,
@@ -35,8 +35,9 @@ from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
 from workflow.services.claims import Seal, claims_for
-from workflow.services.decisions import ballot_of
+from workflow.services.decisions import ballot_of, quorum_of
 from workflow.services.desk import Desk
+from workflow.services.policies import route_for
 
 _DECISIONS = frozenset(
     fact.type
@@ -75,26 +76,29 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     NotApproved when the votes do not add up or the history does not tell of them.
     """
     next_status(Status(application.status), Action.ISSUE)
-    ballot = ballot_of(session, application)
+    ballot = ballot_of(session, desk.policy, application)
     revision = ballot.revision
     if hashlib.sha256(revision.content.encode()).hexdigest() != revision.content_sha256:
         raise ContentChanged(f"Revision {revision.number} of {application.number} was altered after it was submitted.")
     content = content_from(json.loads(revision.content))
-    decision = ballot.decision(resolve())
-    if decision.outcome is not Outcome.APPROVED:
-        missing = " ".join(each.text for each in decision.missing)
-        raise NotApproved(
-            f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
-        )
-    votes = [row for row in ballot.rows if row.revision == revision.number]
-    _require_told_by_history(session, application, revision, votes)
     assert application.environment is not None, "foreign keys and the submission see to it"
     environment, tenant = customers.environment_with_tenant(session, application.environment)
     named = (content.request.tenant_id, content.request.environment.value, content.request.label, content.license_id)
     if named != (tenant.tenant_id, environment.name, environment.label, environment.license_id):
         raise ContentChanged(f"{application.number} names another environment than the one that was approved.")
+    own = route_for(session, desk.policy, content, environment.id).quorum
+    decision = ballot.decision(own.plus(quorum_of(session, application, revision)))
+    if decision.outcome is not Outcome.APPROVED:
+        missing = " ".join(decision.still_needed)
+        raise NotApproved(
+            f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
+        )
+    votes = [row for row in ballot.rows if row.revision == revision.number]
+    _require_told_by_history(session, application, revision, votes)
     newest = licenses.newest_version(session, content.license_id)
-    approvals = [[str(row.person), row.revision, row.content_digest, row.choice, POLICY_NAME, row.event_hash] for row in votes]
+    approvals = [
+        [str(row.person), row.revision, row.content_digest, row.choice, revision.policy_sha256, row.event_hash] for row in votes
+    ]
     claims = claims_for(
         content,
         Seal(
@@ -104,7 +108,7 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
                 name=desk.issuer_name,
                 application_id=application.number,
                 application_sha256=revision.content_sha256,
-                approvals=len({vote.person for vote in decision.counted}),
+                approvals=len(decision.people),
                 approvals_sha256=hashlib.sha256(outbox.canonical(approvals)).hexdigest(),
             ),
             issued_at=now,

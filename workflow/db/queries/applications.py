@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import CursorResult, and_, or_, update
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, Tenant, VoteRow
+from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, RoleGrant, Tenant, VoteRow
 from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
-from workflow.domain.roles import Actor, Permission, may
+from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.errors import NotFound
 
 MOST_IN_HAND = 20
@@ -142,18 +142,37 @@ def list_applications(session: Session, actor: Actor, page: Page) -> list[Listed
     ]
 
 
-def waiting_for(session: Session, actor: Actor, limit: int = 200) -> list[ListedApplication]:
-    """Submitted applications the actor can still decide on, longest waiting first. Own ones are left out."""
-    voted = select(VoteRow.application).where(
-        VoteRow.person == actor.person_id,
+def waiting_for(session: Session, actor: Actor, groups: Collection[str], limit: int = 200) -> list[ListedApplication]:
+    """Submitted applications that ask one of `groups`, the actor's, and that the actor can still decide on, longest waiting
+    first. Own ones are left out."""
+    assert actor.person_id is not None
+    query = _queue(limit).where(*decidable(actor.person_id, groups))
+    return _listed(session, query)
+
+
+def decidable(person: UUID, groups: Collection[str]) -> tuple[Any, ...]:
+    """Conditions: submitted, asks one of these groups, and the person was an approver by then and has neither voted on it nor
+    written any of it.
+    """
+    asked = select(RequirementRow.id).where(
+        col(RequirementRow.application) == col(Application.id),
+        col(RequirementRow.revision) == col(Application.revision),
+        col(RequirementRow.group_name).in_(sorted(groups)),
+    )
+    voted = select(VoteRow.id).where(
+        VoteRow.person == person,
         col(VoteRow.application) == col(Application.id),
         col(VoteRow.revision) == col(Application.revision),
     )
-    wrote = select(Revision.application).where(
-        Revision.author == actor.person_id, col(Revision.application) == col(Application.id)
+    wrote = select(Revision.id).where(Revision.author == person, col(Revision.application) == col(Application.id))
+    seated = select(RoleGrant.id).where(
+        RoleGrant.person == person,
+        RoleGrant.role == Role.APPROVER.value,
+        col(RoleGrant.granted_at) <= col(Application.submitted_at),
+        col(RoleGrant.revoked_at).is_(None),
     )
-    query = _queue(limit).where(Application.status == Status.SUBMITTED.value, ~voted.exists(), ~wrote.exists())
-    return _listed(session, query)
+    waiting = Application.status == Status.SUBMITTED.value
+    return waiting, asked.exists(), seated.exists(), ~voted.exists(), ~wrote.exists()
 
 
 def all_open(session: Session, limit: int = 200) -> list[ListedApplication]:

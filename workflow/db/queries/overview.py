@@ -7,23 +7,15 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Application, Installation, JobRow, Revision, VoteRow
+from workflow.db.queries.applications import decidable
+from workflow.db.tables import Application, Installation, JobRow, VoteRow
 from workflow.domain.application import Status
 
 
-def count_waiting_for(session: Session, person: UUID) -> int:
-    """How many submitted applications a person can still decide on."""
-    voted = select(VoteRow.id).where(
-        VoteRow.person == person,
-        col(VoteRow.application) == col(Application.id),
-        col(VoteRow.revision) == col(Application.revision),
-    )
-    wrote = select(Revision.id).where(Revision.author == person, col(Revision.application) == col(Application.id))
-    return session.exec(
-        select(func.count())
-        .select_from(Application)
-        .where(Application.status == Status.SUBMITTED.value, ~voted.exists(), ~wrote.exists())
-    ).one()
+def count_waiting_for(session: Session, person: UUID, groups: Collection[str]) -> int:
+    """How many submitted applications ask one of a person's groups and wait for that person."""
+    query = select(func.count()).select_from(Application).where(*decidable(person, groups))
+    return session.exec(query).one()
 
 
 def count_attention(session: Session) -> int:

@@ -37,6 +37,38 @@ def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
     return frozenset(Role(role) for role in held)
 
 
+def standing_of(session: Session, person: UUID, since: datetime, until: datetime) -> tuple[str, frozenset[Role]]:
+    """A person's address, and the roles they held through all of that time, under a grant as old."""
+    rows = session.exec(
+        select(Person.email, RoleGrant.role)
+        .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
+        .where(
+            Person.id == person,
+            col(RoleGrant.granted_at) <= since,
+            or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > until),
+        )
+    ).all()
+    return (rows[0][0] if rows else ""), frozenset(Role(role) for _, role in rows)
+
+
+def standings(session: Session, at: datetime) -> list[tuple[UUID, str, frozenset[Role]]]:
+    """Everyone who can sign in and holds a role: id, address, roles; oldest first."""
+    rows = session.exec(
+        select(Person.id, Person.email, RoleGrant.role)
+        .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
+        .where(
+            col(RoleGrant.granted_at) <= at,
+            or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > at),
+            col(Person.disabled_at).is_(None),
+        )
+        .order_by(col(Person.id))
+    )
+    found: dict[UUID, tuple[str, set[Role]]] = {}
+    for person, email, role in rows:
+        found.setdefault(person, (email, set()))[1].add(Role(role))
+    return [(person, email, frozenset(roles)) for person, (email, roles) in found.items()]
+
+
 def find_grant(session: Session, person: UUID, role: Role) -> RoleGrant | None:
     """The grant under which a person holds a role, if they do."""
     return session.exec(

@@ -5,7 +5,7 @@ All matching rules apply and their requirements add up, so adding a rule never l
 
 from workflow.domain.policy.canonical import canonical_form, policy_sha256
 from workflow.domain.policy.explaining import RuleReport, explain
-from workflow.domain.policy.lint import Gap, dead_rules, gaps
+from workflow.domain.policy.lint import Gap, dead_rules, gaps, missing_people
 from workflow.domain.policy.matching import Escalation, Route, Subject, resolve, subject_of, widens
 from workflow.domain.policy.reading import read_policy
 from workflow.domain.policy.source import Fault, PolicyBroken
@@ -28,6 +28,7 @@ __all__ = [
     "dead_rules",
     "explain",
     "gaps",
+    "missing_people",
     "policy_sha256",
     "read_policy",
     "resolve",

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from fastapi import Depends
 from sqlalchemy import Engine
+from sqlmodel import Session
 from starlette.requests import Request
 
 from workflow.database import AWAY, reading, transaction
 from workflow.db.queries import overview
 from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.errors import Unauthenticated
-from workflow.services import sessions
+from workflow.services import policies, sessions
 from workflow.services.desk import Desk
 from workflow.settings import DeskSettings
 from workflow.times import utc_now, wall_now
@@ -53,6 +54,7 @@ class Me:
     email: str
     zone: str
     token: str
+    groups: frozenset[str] = frozenset()
     waiting: int = 0
     attention: int = 0
 
@@ -111,6 +113,8 @@ def signed_in(request: Request) -> Me:
     with reading(house.engine) as session:
         actor, person = sessions.actor_for_session(session, token, now=utc_now(), wall=wall)
         actor = replace(actor, request_id=reference_of(request), network=network_of(request))
+        decides = may(actor, Permission.DECIDE)
+        groups = house.desk.policy.groups_of(person.email, actor.roles) if decides else frozenset()
         me = Me(
             actor=actor,
             person_id=person.id,
@@ -118,8 +122,9 @@ def signed_in(request: Request) -> Me:
             email=person.email,
             zone=person.time_zone,
             token=token,
-            waiting=overview.count_waiting_for(session, person.id) if may(actor, Permission.DECIDE) else 0,
-            attention=overview.count_attention(session) if may(actor, Permission.OPERATE) else 0,
+            groups=groups,
+            waiting=overview.count_waiting_for(session, person.id, groups) if decides else 0,
+            attention=_attention(session, house) if may(actor, Permission.OPERATE) else 0,
         )
         stale = not _in_background(request) and sessions.session_needs_touch(session, token, wall)
     if stale:
@@ -127,6 +132,11 @@ def signed_in(request: Request) -> Me:
             sessions.touch_session(session, token, wall)
     request.state.me = me
     return me
+
+
+def _attention(session: Session, house: House) -> int:
+    """How many things wait for an operator: what gave up, what is to be confirmed, rules that nobody can meet."""
+    return overview.count_attention(session) + len(policies.staffing_gaps(session, house.desk.policy, utc_now()))
 
 
 def _in_background(request: Request) -> bool:

@@ -358,6 +358,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "policy",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("adopted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_policy")),
+    )
+    op.create_table(
         "requirement",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("application", sa.Uuid(), nullable=False),
@@ -381,6 +388,10 @@ def upgrade() -> None:
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("content_digest", sa.String(length=64), nullable=False),
         sa.Column("author", sa.Uuid(), nullable=False),
+        sa.Column("policy_sha256", sa.String(length=64), nullable=False),
+        sa.Column("distinct_people", sa.Integer(), nullable=False),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["application"], ["application.id"], name=op.f("fk_revision_application")),
         sa.ForeignKeyConstraint(["author"], ["person.id"], name=op.f("fk_revision_author")),
@@ -393,6 +404,7 @@ def upgrade() -> None:
         sa.Column("application", sa.Uuid(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("person", sa.Uuid(), nullable=False),
+        sa.Column("on_behalf_of", sa.Uuid(), nullable=True),
         sa.Column("choice", sa.String(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("groups", sa.String(), nullable=False),
@@ -401,6 +413,7 @@ def upgrade() -> None:
         sa.Column("event_hash", sa.String(length=64), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["application"], ["application.id"], name=op.f("fk_vote_application")),
+        sa.ForeignKeyConstraint(["on_behalf_of"], ["person.id"], name=op.f("fk_vote_on_behalf_of")),
         sa.ForeignKeyConstraint(["person"], ["person.id"], name=op.f("fk_vote_person")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vote")),
         sa.UniqueConstraint("application", "revision", "person", name=op.f("uq_vote_application_revision_person")),

@@ -15,8 +15,10 @@ from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, IssuedLicense
 from workflow.domain.application import Status
 from workflow.domain.content import content_from, request_document
+from workflow.domain.policy import Policy
 from workflow.license_file import file_name
 from workflow.services import decisions
+from workflow.web.desk.access import house_of
 from workflow.web.shared.site import site_of
 
 BASE = "/api/v1"
@@ -41,6 +43,7 @@ class ApplicationSummary(BaseModel):
 class RequirementDocument(BaseModel):
     """What the policy asks for, and who has met it."""
 
+    rule: str = Field(description="The id of the policy's rule.")
     text: str
     group: str
     count: int
@@ -113,7 +116,7 @@ def application_document(session: Session, request: Request, application: Applic
         renews=predecessor.number if predecessor else None,
         terms=terms,
         defaults=dict(vars(content.defaults)) if content else None,
-        requirements=_requirements(session, application),
+        requirements=_requirements(session, house_of(request).desk.policy, application),
         license=license_summary(_listed(session, issued, application)) if issued else None,
         links={
             "self": address,
@@ -164,13 +167,14 @@ def _facts(row: Application) -> Mapping[str, Any]:
     }
 
 
-def _requirements(session: Session, application: Application) -> list[RequirementDocument]:
+def _requirements(session: Session, policy: Policy, application: Application) -> list[RequirementDocument]:
     if application.revision == 0:
         return []
-    decision = decisions.ballot_of(session, application).decision(decisions.requirements_of(session, application))
+    decision = decisions.where_it_stands(session, policy, application)
     names = people.names_of(session, [person for tally in decision.tallies for person in tally.people])
     return [
         RequirementDocument(
+            rule=each.requirement.rule,
             text=each.requirement.text,
             group=each.requirement.group,
             count=each.requirement.count,

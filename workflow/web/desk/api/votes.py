@@ -77,7 +77,7 @@ def list_votes(house: Inside, who: Reader, number: str) -> Listing[VoteDocument]
 
 
 @router.post("/applications/{number}/votes", status_code=201, response_model=DecisionDocument, summary="Decide")
-def vote(request: Request, who: Approver, writing: Writing, number: str, body: VoteBody) -> Response:
+def vote(request: Request, house: Inside, who: Approver, writing: Writing, number: str, body: VoteBody) -> Response:
     """Approves, sends back or rejects. Nobody decides on what they submitted or edited, and everybody decides once."""
 
     def effect(session: Session) -> Answer:
@@ -86,6 +86,7 @@ def vote(request: Request, who: Approver, writing: Writing, number: str, body: V
         decision = decisions.vote(
             session,
             who.actor,
+            house.desk,
             application,
             body.choice,
             comment=body.comment,
@@ -95,7 +96,7 @@ def vote(request: Request, who: Approver, writing: Writing, number: str, body: V
         )
         document = DecisionDocument(
             outcome=decision.outcome,
-            missing=[each.text for each in decision.missing],
+            missing=list(decision.still_needed),
             application=application_document(session, request, application),
         )
         return Answer(document, 201, etag(application))

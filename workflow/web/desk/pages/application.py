@@ -23,6 +23,7 @@ from workflow.times import utc_now
 from workflow.web.desk.access import Downloader, House, Inside, Liaison, Me, Reader
 from workflow.web.desk.live import Watcher
 from workflow.web.desk.shown.activity import Entry, entries
+from workflow.web.desk.shown.approvals import Approvals, progress
 from workflow.web.desk.shown.delivery import ShownDelivery, shown_delivery
 from workflow.web.desk.shown.form import FormValues
 from workflow.web.desk.shown.notices import Notice, notices_of
@@ -70,6 +71,7 @@ class Detail:
     environment: str
     steps: tuple[Step, ...]
     notices: tuple[Notice, ...]
+    approvals: Approvals | None
     terms: ShownTerms | None
     draft: FormValues
     addressees: Sequence[Addressee]
@@ -237,6 +239,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
             facts=facts,
             zone=me.zone,
         ),
+        approvals=_approvals(session, house, application),
         terms=shown_terms(content, house.desk.catalogue) if content else None,
         draft=FormValues.of(json.loads(application.draft)),
         addressees=addressees,
@@ -251,6 +254,14 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
         actions=_actions(session, me, application, issued),
         stamp=live.stamps(session, [application.id]).get(application.id, ""),
     )
+
+
+def _approvals(session: Session, house: House, application: Application) -> Approvals | None:
+    """How far the approvals are, while somebody still has to decide."""
+    if Status(application.status) is not Status.SUBMITTED:
+        return None
+    decision = decisions.where_it_stands(session, house.desk.policy, application)
+    return progress(decision, people.names_of(session, decision.people)) if decision else None
 
 
 def _actions(session: Session, me: Me, application: Application, issued: IssuedLicense | None) -> Actions:

@@ -16,16 +16,16 @@ from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, directory, events, licenses
 from workflow.db.tables import Application, Recipient, Tenant
 from workflow.domain.application import Status
-from workflow.domain.approvals import resolve
 from workflow.domain.content import ApplicationContent, request_document
 from workflow.domain.events import ChangesRequested
 from workflow.domain.terms import TermsRefused, day_in, read_request
 from workflow.errors import Problem
-from workflow.services import applications
+from workflow.services import applications, policies
 from workflow.templating import day
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import House, Inside, Liaison
 from workflow.web.desk.shown.activity import Entry, entry
+from workflow.web.desk.shown.approvals import Approvals, asked_for
 from workflow.web.desk.shown.checks import Beside, Check, InForce, checks_of, failed, period_words, still_open
 from workflow.web.desk.shown.form import (
     COMMON_ZONES,
@@ -74,7 +74,7 @@ class Assessment:
     checks: tuple[Check, ...]
     period: tuple[str, str] | None
     problems: tuple[Problem, ...]
-    content: ApplicationContent | None
+    approvals: Approvals | None
 
 
 @router.get("/applications/new")
@@ -124,7 +124,7 @@ def check(request: Request, house: Inside, me: Liaison, form: Posted) -> Respons
         setting = _setting(session, form.text("tenant_id"))
         raw = raw_from(form, setting.tenant.tenant_id, setting.environments)
         found = _assess(session, house, setting, raw, pressed=False, number=form.text("number"))
-    return site_of(request).pages.page(request, "pages/desk/applications/assessment.html", assessment=found, route=resolve())
+    return site_of(request).pages.page(request, "pages/desk/applications/assessment.html", assessment=found)
 
 
 @router.get("/applications/{number}/edit")
@@ -183,6 +183,7 @@ def review(request: Request, house: Inside, me: Liaison, number: str) -> Respons
         difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
         chosen = [each for each in setting.recipients if each.address in content.request.recipients]
         checks = checks_of(content.terms, chosen, current, difference, beside, wall_now())
+        approvals = _approvals(session, house, content)
     return site_of(request).pages.page(
         request,
         "pages/desk/applications/review.html",
@@ -192,7 +193,7 @@ def review(request: Request, house: Inside, me: Liaison, number: str) -> Respons
         difference=difference,
         recipients=chosen,
         checks=checks,
-        route=resolve(),
+        approvals=approvals,
         targets=_review_targets(house, setting),
         revises=Status(application.status) is Status.SUBMITTED,
     )
@@ -205,11 +206,16 @@ def submit(request: Request, house: Inside, me: Liaison, number: str, form: Post
         application = application_queries.get_visible(session, me.actor, number)
         revises = Status(application.status) is Status.SUBMITTED
         try:
-            applications.submit(session, me.actor, house.desk, application, form.integer("version") or 0, utc_now())
+            revision = applications.submit(session, me.actor, house.desk, application, form.integer("version") or 0, utc_now())
+            by_policy = revision.automatic
         except TermsRefused:
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
-    told = "Revised. The approvers see the new answers; they were told of this application before."
-    return go_on(request, f"/applications/{number}", told if revises else "Submitted. The approvers were told by e-mail.")
+    told = "Submitted. The approvers were told by e-mail."
+    if revises:
+        told = "Revised. The approvers see the new answers; they were told of this application before."
+    if by_policy:
+        told = "Submitted. The policy asks nobody about this one, so it is approved."
+    return go_on(request, f"/applications/{number}", told)
 
 
 def _saved(
@@ -266,7 +272,6 @@ def _form(
         errors=errors,
         summary=summary_links(errors.problems, catalogue, setting.environments, [each.address for each in setting.recipients]),
         assessment=_assess(session, house, setting, values.raw(), pressed=bool(problems), number=number or ""),
-        route=resolve(),
         application=application,
         sent_back=_sent_back(session, application),
         action=f"/applications/{number}/edit" if number else "/applications/new",
@@ -346,8 +351,14 @@ def _assess(
         checks_of(content.terms, chosen, current, difference, setting.beside(values, number), wall_now()),
         period_words(content.terms, current, house.desk.reminder_hour),
         (),
-        content,
+        _approvals(session, house, content),
     )
+
+
+def _approvals(session: Session, house: House, content: ApplicationContent) -> Approvals:
+    """Who would have to approve this."""
+    environment = applications.environment_of(session, content)
+    return asked_for(policies.route_for(session, house.desk.policy, content, environment.id).quorum)
 
 
 def _sent_back(session: Session, application: Application | None) -> Entry | None:

@@ -14,16 +14,17 @@ from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, events, licenses, people
 from workflow.db.queries.applications import ListedApplication
-from workflow.db.tables import Application, Recipient
+from workflow.db.tables import Application, Recipient, Revision
 from workflow.domain.application import Status
-from workflow.domain.approvals import Choice, Decision
+from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ChangesRequested
 from workflow.errors import Conflict, Invalid, NotFound, Problem
-from workflow.services import applications, decisions
+from workflow.services import applications, decisions, policies
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
 from workflow.web.desk.shown.activity import Entry, entry
+from workflow.web.desk.shown.approvals import Approvals, progress
 from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, checks_of
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
 from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_revision, shown_terms
@@ -54,16 +55,6 @@ class QueueItem:
 
 
 @dataclass(frozen=True)
-class Need:
-    """One requirement and how far it is."""
-
-    text: str
-    progress: str
-    met: bool
-    who: str
-
-
-@dataclass(frozen=True)
 class Revised:
     """What a later revision answers differently from the one before, and who had asked for it."""
 
@@ -85,10 +76,11 @@ class Panel:
     difference: ShownDifference | None
     revised: Revised | None
     checks: tuple[Check, ...]
-    needs: Sequence[Need]
+    approvals: Approvals
     recipients: Sequence[Recipient]
     own: bool
     voted: bool
+    not_asked: str
     open: bool
 
 
@@ -118,6 +110,7 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
             decisions.vote(
                 session,
                 me.actor,
+                house.desk,
                 application,
                 chosen,
                 comment=comment,
@@ -148,7 +141,7 @@ def _page(
     tab = tab if tab in TABS else "mine"
     now = utc_now()
     with reading(house.engine) as session:
-        waiting = application_queries.waiting_for(session, me.actor)
+        waiting = application_queries.waiting_for(session, me.actor, me.groups)
         rows = {
             "mine": lambda: waiting,
             "open": lambda: application_queries.all_open(session),
@@ -192,9 +185,10 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     recipients = [
         each for each in customers.recipients_of_tenant(session, tenant.id) if each.address in content.request.recipients
     ]
-    ballot = decisions.ballot_of(session, application)
+    ballot = decisions.ballot_of(session, house.desk.policy, application)
     own = me.person_id in ballot.contributors
-    counted = ballot.decision(decisions.requirements_of(session, application))
+    quorum = decisions.quorum_of(session, application, ballot.revision)
+    counted = ballot.decision(quorum)
     beside = [
         Beside(each.application.number, each.owner, status_badge(each.application.status).text)
         for each in application_queries.in_hand(session, [application.environment])
@@ -213,10 +207,11 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         difference=difference,
         revised=_revised(session, house, application, content),
         checks=checks,
-        needs=_needs(session, counted),
+        approvals=progress(counted, people.names_of(session, counted.people)),
         recipients=recipients,
         own=own,
         voted=ballot.has_voted(me.person_id),
+        not_asked=_not_asked(session, house, me, ballot.revision, quorum),
         open=Status(application.status) is Status.SUBMITTED,
     )
 
@@ -235,17 +230,10 @@ def _revised(session: Session, house: House, application: Application, content: 
     )
 
 
-def _needs(session: Session, decision: Decision) -> list[Need]:
-    names = people.names_of(session, [person for tally in decision.tallies for person in tally.people])
-    return [
-        Need(
-            tally.requirement.text,
-            f"{len(tally.people)} of {tally.requirement.count}",
-            tally.met,
-            ", ".join(names[person] for person in tally.people if person in names),
-        )
-        for tally in decision.tallies
-    ]
+def _not_asked(session: Session, house: House, me: Me, revision: Revision, quorum: Quorum) -> str:
+    """Why this approver is not among those who decide here; empty for those who are."""
+    groups = policies.groups_of(session, house.desk.policy, me.person_id, revision.created_at, utc_now())
+    return "" if not groups.isdisjoint(quorum.groups) else str(NotEligible(quorum.groups))
 
 
 def queue_item(listed: ListedApplication, now: datetime) -> QueueItem:

@@ -1,0 +1,28 @@
+"""The policies this desk has started with."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
+
+from workflow.db.tables import PolicyRow
+
+_DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def keep(session: Session, sha256: str, document: str, now: datetime) -> bool:
+    """Keeps a policy's canonical text under its digest. Returns whether it was new."""
+    connection = session.connection()
+    added = connection.execute(
+        _DIALECTS[connection.dialect.name](PolicyRow)
+        .values(sha256=sha256, document=document, adopted_at=now)
+        .on_conflict_do_nothing(index_elements=["sha256"])
+        .returning(col(PolicyRow.sha256))
+    )
+    return added.first() is not None
+
+
+def find(session: Session, sha256: str) -> PolicyRow | None:
+    """The policy with this digest."""
+    return session.get(PolicyRow, sha256)
