@@ -2,7 +2,22 @@
 
 import typer
 
-from workflow.cli import client, clock, console, database, demo, jobs, keys, mail, revocations, serving, trust, up, users
+from workflow.cli import (
+    client,
+    clock,
+    console,
+    database,
+    demo,
+    jobs,
+    keys,
+    mail,
+    policy,
+    revocations,
+    serving,
+    trust,
+    up,
+    users,
+)
 from workflow.cli import license as license_commands
 
 app = typer.Typer(
@@ -19,6 +34,7 @@ app.add_typer(license_commands.app, name="license")
 app.add_typer(revocations.app, name="revocations")
 app.add_typer(mail.app, name="mail")
 app.add_typer(database.app, name="db")
+app.add_typer(policy.app, name="policy")
 app.add_typer(users.app, name="users")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(client.app)

@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from workflow.settings import BeatSettings, load
+from workflow.cli.on_database import said_plainly
+from workflow.services.desk import desk_from
+from workflow.settings import BeatSettings, Database, load
 
 app = typer.Typer()
 
@@ -84,6 +86,7 @@ def serve_command(
     processes: Annotated[int, typer.Option(help="How many processes serve.", min=1)] = 1,
 ) -> None:
     """Serve the desk: pages and API."""
+    _require_fit()
     _become(desk(host, port, processes))
 
 
@@ -99,6 +102,7 @@ def worker_command(
     concurrency: Annotated[int, typer.Option(help="How many jobs at a time.", min=1)] = 2,
 ) -> None:
     """Work one queue off."""
+    _require_fit()
     os.environ.update({name: value for name, value in worker_environ().items() if name not in os.environ})
     _become(worker(queue, concurrency))
 
@@ -112,6 +116,12 @@ def beat_command(
 ) -> None:
     """Wake the scans for reminders, expiry and housekeeping. Run one."""
     _become(beat(schedule or load(BeatSettings).data_dir / "beat-schedule"))
+
+
+def _require_fit() -> None:
+    """Ends with a sentence when catalogue, policy or settings are not fit to start with, before a server prints a traceback."""
+    with said_plainly():
+        desk_from(load(Database))
 
 
 def _become(command: tuple[str, ...]) -> NoReturn:

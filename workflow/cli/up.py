@@ -21,7 +21,8 @@ from workflow.cli.memory import memory_of
 from workflow.cli.stack import ProcessState, StackState
 from workflow.cli.supervisor import DidNotStart, Program, Running, State, Supervisor, answers_ping, end_with
 from workflow.errors import DeskError, Misconfigured
-from workflow.settings import PREFIX
+from workflow.services.policies import policy_from_file
+from workflow.settings import PREFIX, Database, load
 
 DEFAULT_PORT = 8300
 
@@ -72,6 +73,7 @@ def _prepared(files: Files, port: int | None) -> tuple[Installation, Program | N
     """An installation that has everything it needs to start, and its broker unless another one was named."""
     own = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) and value}
     own.pop("LICDESK_DATA_DIR", None)  # --data has it
+    policy_from_file(load(Database).policy_file)  # a broken one is told here, not in the log of whatever reads it first
     embedded = None if "LICDESK_BROKER_URL" in own else broker.prepare(files.broker)
     broker_url = embedded.url if embedded else own["LICDESK_BROKER_URL"]
     installation = Installation(files, _ports(files, port), broker_url, own)

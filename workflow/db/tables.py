@@ -222,7 +222,7 @@ class RequirementRow(DeskTable, table=True):
 
 
 class PolicyRow(DeskTable, table=True):
-    """A policy this desk has started with, in its canonical form, under its SHA-256."""
+    """A policy that applications were submitted under, in its canonical form, under its SHA-256."""
 
     __tablename__ = "policy"
     sha256: str = Field(primary_key=True, max_length=64)

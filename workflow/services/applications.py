@@ -31,16 +31,14 @@ from workflow.domain.events import (
     DraftSaved,
 )
 from workflow.domain.policy import Policy, Route
-from workflow.domain.roles import Actor, Permission, require, system
+from workflow.domain.roles import Actor, Permission, require
 from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
-from workflow.services.policies import require_possible, route_for, staff_of
+from workflow.services.policies import POLICY, adopt, require_possible, route_for, staff_of
 
 RENEWAL_DAYS = 365
-POLICY = system("approval policy")
-"""Who approves what no person has to."""
 
 
 class NotYours(Forbidden):
@@ -177,6 +175,7 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
     staff = staff_of(session, desk.policy, now)
     contributors = applications.contributors(session, application.id) | {actor.person_id}
     require_possible(route.quorum, staff, contributors)
+    adopt(session, desk.policy, now)
     revision = _add_revision(session, actor, application, content, environment, desk.policy, route, now)
     fact: ApplicationRevised | ApplicationSubmitted
     asked = sorted({person for group in route.quorum.groups for person in staff[group]} - contributors)

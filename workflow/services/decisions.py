@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, moves, people
+from workflow.db.queries import applications, moves
 from workflow.db.tables import Application, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import (

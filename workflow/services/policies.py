@@ -27,11 +27,13 @@ from workflow.domain.policy import (
     resolve,
     subject_of,
 )
-from workflow.domain.roles import Actor, Permission, Role, grants
+from workflow.domain.roles import Permission, Role, grants, system
 from workflow.errors import Conflict, Misconfigured
 
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policy.toml"
 LARGEST_FILE = 256 * 1024
+POLICY = system("approval policy")
+"""Who approves what no person has to."""
 
 
 class PolicyUnreadable(Misconfigured):
@@ -67,10 +69,10 @@ def policy_from_file(path: Path | None) -> Policy:
     return read_policy(text, str(path))
 
 
-def adopt(session: Session, policy: Policy, actor: Actor, now: datetime) -> None:
-    """Keeps the policy's text under its digest and tells the history, the first time this desk starts with it."""
+def adopt(session: Session, policy: Policy, now: datetime) -> None:
+    """Keeps the policy's text under its digest and tells the history, the first time something is submitted under it."""
     if policies.keep(session, policy.sha256, canonical_form(policy).decode(), now):
-        outbox.record(session, SystemFact("policy.adopted", policy.sha256, Path(policy.name).name), actor, now)
+        outbox.record(session, SystemFact("policy.adopted", policy.sha256, Path(policy.name).name), POLICY, now)
 
 
 def subject_for(session: Session, content: ApplicationContent, environment: UUID) -> Subject:

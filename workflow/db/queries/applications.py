@@ -204,6 +204,15 @@ def in_hand(session: Session, environments: Collection[UUID]) -> list[ListedAppl
     )
 
 
+def submitted_since(session: Session, since: datetime) -> Sequence[Application]:
+    """Every application that was last handed in since then, oldest first."""
+    return session.exec(
+        select(Application)
+        .where(col(Application.submitted_at) >= since)
+        .order_by(col(Application.submitted_at), col(Application.id))
+    ).all()
+
+
 def open_renewal_of(session: Session, application: UUID) -> Application | None:
     """A renewal of this application that is not closed."""
     closed = [Status.REJECTED.value, Status.WITHDRAWN.value, Status.REVOKED.value]

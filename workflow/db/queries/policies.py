@@ -1,4 +1,4 @@
-"""The policies this desk has started with."""
+"""The policies that applications were submitted under."""
 
 from datetime import datetime
 from typing import Any

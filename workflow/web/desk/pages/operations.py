@@ -14,7 +14,7 @@ from workflow.database import reading, transaction
 from workflow.db.queries import deliveries, housekeeping, licenses, overview
 from workflow.db.tables import JobRow
 from workflow.domain.events import Job
-from workflow.services import operations, receipts
+from workflow.services import operations, policies, receipts
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Inside, Operator
 from workflow.web.desk.shown.states import Badge
@@ -69,6 +69,7 @@ def show(request: Request, house: Inside, me: Operator, state: Annotated[str, Qu
         beats = housekeeping.heartbeats(session)
         platforms = licenses.installations(session)
         counts = overview.count_jobs(session)
+        gaps = policies.staffing_gaps(session, house.desk.policy, utc_now())
     return site_of(request).pages.page(
         request,
         "pages/desk/operations.html",
@@ -79,6 +80,8 @@ def show(request: Request, house: Inside, me: Operator, state: Annotated[str, Qu
         late=(wall - oldest.next_at) if oldest and wall - oldest.next_at > LATE else None,
         processes=[(each.process, each.at, each.detail, wall - each.at > SILENT) for each in beats],
         platforms=platforms,
+        gaps=gaps,
+        policy=house.desk.policy,
     )
 
 
