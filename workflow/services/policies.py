@@ -3,6 +3,7 @@
 The rules are in `domain.policy`, the counting in `domain.approvals`; here they meet the roles and licenses on record.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -82,7 +83,7 @@ def subject_for(session: Session, content: ApplicationContent, environment: UUID
     if issued is not None:
         revision = applications.current_revision(session, applications.get_application_by_id(session, issued.application))
         assert revision is not None, "what was issued was submitted"
-        before = content_from(outbox.plain(revision.content)).terms
+        before = content_from(json.loads(revision.content)).terms
     return subject_of(content.request, before)
 
 

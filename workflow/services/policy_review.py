@@ -13,7 +13,7 @@ from workflow.domain.approvals import Decision, Outcome, Quorum
 from workflow.domain.policy import Policy, RuleReport, Subject, explain, resolve, subject_of
 from workflow.errors import NotFound
 from workflow.services.applications import content_of
-from workflow.services.decisions import decision_on, quorum_of
+from workflow.services.decisions import ballot_of, quorum_of
 
 _APPROVED = LIVE | {Status.APPROVED, Status.SUPERSEDED, Status.EXPIRED, Status.REVOKED}
 """The statuses that only an approved application can have."""
@@ -46,17 +46,17 @@ class Difference:
 
 def explain_application(session: Session, policy: Policy, application: Application) -> Explanation:
     """Why this application needs whom. Raises NotFound while nothing was submitted."""
-    revision = applications.current_revision(session, application)
-    if revision is None:
+    if application.revision == 0:
         raise NotFound(f"{application.number} is a draft. The policy speaks once it is submitted.")
-    subject, asked = _subject(session, application), quorum_of(session, application, revision)
+    ballot = ballot_of(session, policy, application)
+    subject, asked = _subject(session, application), quorum_of(session, application, ballot.revision)
     return Explanation(
         subject=subject,
         rules=explain(policy, subject),
         asked=asked,
         now=resolve(policy, subject).quorum,
-        decision=decision_on(session, policy, application, revision, asked),
-        policy_sha256=revision.policy_sha256,
+        decision=ballot.decision(asked),
+        policy_sha256=ballot.revision.policy_sha256,
     )
 
 
@@ -64,11 +64,10 @@ def simulate(session: Session, policy: Policy, since: datetime) -> Iterator[Diff
     """Decides every application submitted since then again under `policy`, with the votes on record, and yields those for
     which it would ask for other people or that it would not have approved (or would have)."""
     for application in applications.submitted_since(session, since):
-        revision = applications.current_revision(session, application)
-        assert revision is not None, "what was submitted has a revision"
-        subject, asked = _subject(session, application), quorum_of(session, application, revision)
+        ballot = ballot_of(session, policy, application)
+        subject, asked = _subject(session, application), quorum_of(session, application, ballot.revision)
         would_ask = resolve(policy, subject).quorum
-        decision = decision_on(session, policy, application, revision, would_ask)
+        decision = ballot.decision(would_ask)
         status = Status(application.status)
         was, would = status in _APPROVED, decision.outcome is Outcome.APPROVED
         decided = was or status in FINAL  # what waits, or went back, may still get its votes

@@ -1,21 +1,17 @@
 """The policies that applications were submitted under."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from workflow.db.tables import PolicyRow
-
-_DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+from workflow.db.upsert import insert_into
 
 
 def keep(session: Session, sha256: str, document: str, now: datetime) -> bool:
     """Keeps a policy's canonical text under its digest. Returns whether it was new."""
-    connection = session.connection()
-    added = connection.execute(
-        _DIALECTS[connection.dialect.name](PolicyRow)
+    added = session.connection().execute(
+        insert_into(session, PolicyRow)
         .values(sha256=sha256, document=document, adopted_at=now)
         .on_conflict_do_nothing(index_elements=["sha256"])
         .returning(col(PolicyRow.sha256))

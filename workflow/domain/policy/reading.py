@@ -7,7 +7,6 @@ from datetime import date, time
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from workflow.domain.policy.calendar import BusinessTime, Calendar
 from workflow.domain.policy.canonical import SCHEMA, policy_sha256
@@ -16,7 +15,7 @@ from workflow.domain.policy.matching import FALLBACK
 from workflow.domain.policy.source import Fault, Path, PolicyBroken, Source
 from workflow.domain.policy.values import Ask, Conditions, Group, Policy, Range, Rule, Step, StepKind, When
 from workflow.domain.roles import Role
-from workflow.domain.terms import MAX_ADDRESS, MAX_COUNT, EnvironmentName, LicenseKind, RequestType
+from workflow.domain.terms import MAX_ADDRESS, MAX_COUNT, EnvironmentName, LicenseKind, RequestType, is_time_zone
 
 MOST_PEOPLE = 20
 """More different people than any approval can wait for."""
@@ -96,9 +95,7 @@ class _Reader:
         path: Path = ("calendar",)
         self.known(table, path, ("timezone", "weekend", "holidays", "workdays", "hours"))
         zone = self.text(table, path, "timezone", "UTC")
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):
+        if not is_time_zone(zone):
             self.fault((*path, "timezone"), f"{zone!r} is no time zone. Write a name such as Asia/Shanghai.")
             zone = "UTC"
         weekend = self.texts(table, path, "weekend") if "weekend" in table else ("sat", "sun")

@@ -261,7 +261,7 @@ def _approvals(session: Session, house: House, application: Application) -> Appr
     if Status(application.status) is not Status.SUBMITTED:
         return None
     decision = decisions.where_it_stands(session, house.desk.policy, application)
-    return progress(decision, people.names_of(session, decision.people)) if decision else None
+    return progress(decision, people.names_of(session, decision.people))
 
 
 def _actions(session: Session, me: Me, application: Application, issued: IssuedLicense | None) -> Actions:
