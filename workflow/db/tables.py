@@ -15,6 +15,7 @@ from workflow.database import UtcDateTime
 from workflow.db.ids import new_id
 from workflow.domain.application import Standing, Status
 from workflow.domain.events import JobState
+from workflow.domain.policy import StepKind
 from workflow.domain.roles import Role
 from workflow.domain.terms import EnvironmentName
 
@@ -219,6 +220,31 @@ class RequirementRow(DeskTable, table=True):
     group_name: str
     count: int
     explanation: str
+
+
+class EscalationRow(DeskTable, table=True):
+    """What happens at an instant if a revision still waits then: a reminder, or one more group that is asked."""
+
+    __tablename__ = "escalation"
+    __table_args__ = (
+        UniqueConstraint("application", "revision", "rule", "step", "group_name", "at"),
+        _one_of("step", StepKind, "step"),
+        Index(
+            "ix_escalation_due",
+            "at",
+            sqlite_where=text("taken_at IS NULL"),
+            postgresql_where=text("taken_at IS NULL"),
+        ),
+    )
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    application: UUID = Field(foreign_key="application.id")
+    revision: int
+    rule: str
+    step: str
+    group_name: str
+    explanation: str
+    at: datetime = _time()
+    taken_at: datetime | None = _time(nullable=True)
 
 
 class PolicyRow(DeskTable, table=True):

@@ -124,6 +124,24 @@ class ApprovalRecorded(Event):
 
 
 @dataclass(frozen=True)
+class ApprovalReminded(Event):
+    """Nobody decided in time, so those who can still decide are reminded."""
+
+    type = "application.approval_reminded"
+    revision: int
+
+
+@dataclass(frozen=True)
+class ApprovalEscalated(Event):
+    """Nobody decided for so long that one more group is asked."""
+
+    type = "application.approval_escalated"
+    revision: int
+    rule: str
+    group: str
+
+
+@dataclass(frozen=True)
 class ApplicationApproved(Event):
     """Every requirement is met."""
 
@@ -351,6 +369,8 @@ def _letter(kind: LetterKind, audience: Audience) -> Owed:
 CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
     {
         ApplicationSubmitted: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
+        ApprovalReminded: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
+        ApprovalEscalated: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
         ApplicationApproved: (Owed(Job.SIGN), _letter(LetterKind.APPROVED, Audience.LIAISON)),
         ChangesRequested: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
         ApplicationRejected: (_letter(LetterKind.REJECTED, Audience.LIAISON),),

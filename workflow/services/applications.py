@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.queries import applications, customers, directory, licenses, moves
-from workflow.db.tables import Application, Environment, IssuedLicense, RequirementRow, Revision, Tenant
+from workflow.db.tables import Application, Environment, EscalationRow, IssuedLicense, RequirementRow, Revision, Tenant
 from workflow.domain.application import Action, Standing, Status, next_status
 from workflow.domain.content import (
     ApplicationContent,
@@ -30,7 +30,7 @@ from workflow.domain.events import (
     ApplicationWithdrawn,
     DraftSaved,
 )
-from workflow.domain.policy import Policy, Route
+from workflow.domain.policy import Policy, Route, StepKind
 from workflow.domain.roles import Actor, Permission, require
 from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
@@ -329,8 +329,32 @@ def _add_revision(
                 explanation=each.text,
             )
         )
+    _plan_escalation(session, application, revision, policy, route)
     session.flush()  # the event's audience is read from the revision
     return revision
+
+
+def _plan_escalation(session: Session, application: Application, revision: Revision, policy: Policy, route: Route) -> None:
+    """What will happen when nobody decides: the rules' own steps, and a reminder when the answer is due."""
+    steps: dict[tuple[datetime, str, str], tuple[str, str]] = {}
+    if revision.due_at is not None:
+        steps[revision.due_at, StepKind.REMIND.value, ""] = ("", "")
+    for each in route.escalate:
+        asked = each.requirement
+        key = (policy.calendar.after(revision.created_at, each.step.after), each.step.do.value, each.step.group or "")
+        steps.setdefault(key, (each.rule, asked.text if asked else ""))
+    for (at, do, group), (rule, text) in steps.items():
+        session.add(
+            EscalationRow(
+                application=application.id,
+                revision=revision.number,
+                rule=rule,
+                step=do,
+                group_name=group,
+                explanation=text,
+                at=at,
+            )
+        )
 
 
 def _require_owner(application: Application, actor: Actor) -> None:

@@ -92,6 +92,27 @@ def move(session: Session, application: Application, action: Action, now: dateti
     return target
 
 
+def touch(session: Session, application: Application, now: datetime) -> None:
+    """Says that something else about the application changed: whoever read it before cannot move it any more.
+
+    Raises AlreadyMoved when another writer was quicker.
+    """
+    moved: CursorResult[Any] = session.connection().execute(
+        _MOVE,
+        {
+            "moved": application.id,
+            "read_status": application.status,
+            "read_version": application.version,
+            "to": application.status,
+            "next_version": application.version + 1,
+            "at": now,
+        },
+    )
+    if moved.rowcount != 1:
+        raise already_moved(session, application)
+    set_committed_value(application, "version", application.version + 1)
+
+
 def require_version(session: Session, application: Application, seen: int) -> None:
     """Raises AlreadyMoved unless the person looked at the application as it is now."""
     if application.version != seen:

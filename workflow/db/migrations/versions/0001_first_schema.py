@@ -365,6 +365,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_policy")),
     )
     op.create_table(
+        "escalation",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("application", sa.Uuid(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("group_name", sa.String(), nullable=False),
+        sa.Column("explanation", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("step IN ('remind', 'add')", name=op.f("ck_escalation_step")),
+        sa.ForeignKeyConstraint(["application"], ["application.id"], name=op.f("fk_escalation_application")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_escalation")),
+        sa.UniqueConstraint(
+            "application",
+            "revision",
+            "rule",
+            "step",
+            "group_name",
+            "at",
+            name=op.f("uq_escalation_application_revision_rule_step_group_name_at"),
+        ),
+    )
+    with op.batch_alter_table("escalation", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_escalation_due",
+            ["at"],
+            unique=False,
+            sqlite_where=sa.text("taken_at IS NULL"),
+            postgresql_where=sa.text("taken_at IS NULL"),
+        )
+
+    op.create_table(
         "requirement",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("application", sa.Uuid(), nullable=False),

@@ -60,6 +60,12 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             + ("; earlier approvals no longer count" if said["content_changed"] else ""),
         ),
         facts.ApprovalRecorded.type: lambda who, _: ("user-check", "ok", f"Approved by {who}"),
+        facts.ApprovalReminded.type: lambda _who, _said: ("clock", "", "Nobody decided in time; approvers were reminded"),
+        facts.ApprovalEscalated.type: lambda _who, said: (
+            "users",
+            "warn",
+            f"Nobody decided in time; one of {said['group']} is asked as well",
+        ),
         facts.ApplicationApproved.type: lambda _who, said: (
             "circle-check",
             "ok",
