@@ -65,7 +65,9 @@ def test_another_process_answers_by_the_new_license_without_a_restart(console: C
         assert process.stdout is not None
         assert process.stdout.readline().split() == ["1", "active", "False"]
         published(console, vendor.fewer(2))
-        assert process.stdout.readline().split() == ["2", "active", "True"]
+        # On a busy machine the file may be read before its number.
+        said = next(line.split() for line in process.stdout if not line.startswith("1 "))
+        assert said == ["2", "active", "True"]
     finally:
         process.kill()
         process.wait()
