@@ -193,7 +193,7 @@ def test_what_was_never_submitted_cannot_be_decided(browser: Open, company: Comp
         applications.withdraw(session, company.liaison, draft, draft.version, "", wall_now())
     approver = browser("approver")
     assert approver.open(f"/approvals/{draft.number}").status_code == 404
-    assert "was never submitted" in approver.words
+    assert "There is no application" in approver.words
 
 
 def test_the_queue_is_for_approvers(browser: Open, company: Company) -> None:
