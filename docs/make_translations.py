@@ -82,6 +82,12 @@ def untranslated(path: Path) -> list[str]:
     return [source for source, plural in messages() if (source, plural) not in known]
 
 
+def unused(path: Path) -> list[str]:
+    """What the catalogue has and nobody says any more."""
+    said = messages()
+    return [each.source for each in entries(path) if each.source and (each.source, each.plural) not in said]
+
+
 def text_of(path: Path) -> str:
     """The catalogue as it should be: its header and translations kept, every message once."""
     held = list(entries(path))
@@ -109,15 +115,15 @@ def _quoted(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the catalogues, or with --check says what is wrong with them. 0 when nothing is missing."""
+    """Writes the catalogues, or with --check says what is wrong with them. 0 when they are complete."""
     missing = 0
     for path in sorted(DIRECTORY.glob("*.po")):
         if "--check" not in arguments:
             path.write_text(text_of(path), encoding="utf-8")
-        lacking = untranslated(path)
-        missing += len(lacking)
-        for source in lacking:
-            print(f"{path.name}: not translated: {source}")
+        for problem, sources in (("not translated", untranslated(path)), ("not said any more", unused(path))):
+            missing += len(sources)
+            for source in sources:
+                print(f"{path.name}: {problem}: {source}")
     return 1 if missing else 0
 
 
