@@ -11,7 +11,7 @@ from workflow.console import install, uploads
 from workflow.console.identity import Console
 from workflow.console.store import RefusedUpload, StagedUpload
 from workflow.database import reading, transaction
-from workflow.license_file import BindingMode, Bindings, Environment, Licensee, sign_document
+from workflow.license_file import LICENSE_TYPE, BindingMode, Bindings, Environment, Licensee, sign_document
 from workflow.times import utc_now, wall_now
 
 
@@ -39,6 +39,14 @@ BAD_FILES = {
         "WRONG_ENVIRONMENT",
     ),
     "another installation": (vendor.lic(bindings=Bindings(BindingMode.INSTALLATION, ("another",))), "WRONG_INSTALLATION"),
+    "called back": (vendor.lic(2, revocations=vendor.lrl(1, 2)), "REVOKED"),
+    "called back by a stranger": (vendor.lic(2, revocations=vendor.lrl(1, 2, key="a stranger")), "UNTRUSTED_REVOCATIONS"),
+    "a root of a stranger inside": (vendor.lic(2, roots=(vendor.root(vendor.root_payload(3)),)), "UNTRUSTED_ROOT"),
+    "signed rubbish": (sign_document(LICENSE_TYPE, b'{"type": "license"}', [vendor.signer("issuer-prod")]), "MALFORMED"),
+    "a key that was dropped": (
+        vendor.lic(2, roots=(vendor.root(vendor.root_payload(2, without=("issuer-prod",))),)),
+        "KEY_RETIRED",
+    ),
     "ended": (vendor.lic(2, starts=timedelta(days=-400), lasts=timedelta(days=30)), "EXPIRED"),
 }
 
