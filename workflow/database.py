@@ -113,3 +113,12 @@ def reading(engine: Engine) -> Iterator[Session]:
     quiet = engine.execution_options(**{_BEGIN: "DEFERRED", "postgresql_readonly": True})
     with Session(quiet, expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """A session that only looks, and sees one instant however long it looks: statements of one `reading` may differ by what
+    was committed between them on PostgreSQL. On SQLite both are the same."""
+    steady = engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="REPEATABLE READ")
+    with reading(steady) as session:
+        yield session

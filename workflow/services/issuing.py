@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workflow.db import outbox
+from workflow.db.chains import break_in
 from workflow.db.queries import customers, events, licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
@@ -130,7 +131,7 @@ def _require_told_by_history(session: Session, application: Application, revisio
     what = (revision.number, revision.content_digest)
     recorded = {(row.hash, row.actor, *_about(row)) for row in decided if row.type == ApprovalRecorded.type}
     if (
-        events.break_in(told, head) is not None
+        break_in(told, head) is not None
         or not decided
         or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
         or any((row.event_hash, f"person:{row.person}", *what) not in recorded for row in votes)

@@ -1,12 +1,28 @@
 """Reading the audit record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
 from uuid import UUID
 
+import sqlalchemy
+from sqlalchemy import Table
 from sqlmodel import Session, col, select
 
-from workflow.db.outbox import CHAINED, chain_hash
-from workflow.db.tables import EventRow, EventStream
+from workflow.db.chains import Head, Link, break_in
+from workflow.db.tables import Application, EventRow, EventStream, IssuedLicense
+
+WALKED_AT_ONCE = 2_000
+_EVENT = cast(Table, EventRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_WALK = sqlalchemy.select(_EVENT).order_by(_EVENT.c.stream, _EVENT.c.sequence)
+_HEADS = select(EventStream.stream, EventStream.count, EventStream.head)
+
+
+class Told(Link, Protocol):
+    """An event as `walk` reads it."""
+
+    stream: str
+    type: str
+    payload: str
 
 
 def of_stream(session: Session, stream: str) -> Sequence[EventRow]:
@@ -21,32 +37,36 @@ def get_event(session: Session, event: UUID) -> EventRow:
     return found
 
 
-def latest(session: Session, *, before: UUID | None = None, limit: int = 100) -> Sequence[EventRow]:
-    """The newest events of all chains."""
-    query = select(EventRow).order_by(col(EventRow.id).desc()).limit(limit)
-    return session.exec(query.where(col(EventRow.id) < before) if before else query).all()
-
-
 def first_broken(session: Session, stream: str) -> int | None:
     """The number of the first event of a chain that was altered or is missing, also at its end; None when the chain holds."""
-    return break_in(of_stream(session, stream), head_of(session, stream))
+    found = break_in(of_stream(session, stream), head_of(session, stream))
+    return found.sequence if found else None
 
 
-def head_of(session: Session, stream: str) -> tuple[int, str]:
+def heads(session: Session) -> dict[str, Head]:
+    """The heads of all chains."""
+    return {stream: Head(count, head) for stream, count, head in session.execute(_HEADS)}
+
+
+def walk(session: Session) -> Iterator[Told]:
+    """Every event there is, chain by chain, oldest first; read from the database as it is asked for."""
+    return cast(Iterator[Told], iter(session.connection().execution_options(yield_per=WALKED_AT_ONCE).execute(_WALK)))
+
+
+def applications_by_stream(session: Session) -> dict[str, str]:
+    """The number of each application by the name of its chain."""
+    return {str(identity): number for identity, number in session.execute(select(Application.id, Application.number))}
+
+
+def issued_files(session: Session) -> dict[str, set[str]]:
+    """The digests of the licenses that are stored, by the name of their application's chain."""
+    found: dict[str, set[str]] = {}
+    for application, digest in session.execute(select(IssuedLicense.application, IssuedLicense.payload_sha256)):
+        found.setdefault(str(application), set()).add(digest)
+    return found
+
+
+def head_of(session: Session, stream: str) -> Head:
     """How many events a chain has had, and the hash of the last; (0, "") for one that never began."""
     head = session.exec(select(EventStream.count, EventStream.head).where(EventStream.stream == stream)).one_or_none()
-    return (head[0], head[1]) if head is not None else (0, "")
-
-
-def break_in(told: Sequence[EventRow], head: tuple[int, str]) -> int | None:
-    """The number of the first of these events that is altered or missing when the chain has this head; None when it holds."""
-    previous, expected = "", 1
-    for row in told:
-        if (
-            row.sequence != expected
-            or row.previous != previous
-            or chain_hash({name: getattr(row, name) for name in CHAINED}) != row.hash
-        ):
-            return expected
-        previous, expected = row.hash, expected + 1
-    return None if head == (expected - 1, previous) else expected
+    return Head(*head) if head is not None else Head(0, "")
