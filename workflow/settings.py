@@ -146,6 +146,22 @@ class SigningSettings(Database):
 
 
 @dataclass(frozen=True)
+class WitnessSettings(Database):
+    """witness: signs checkpoints of the history, with the auditors' key and no other."""
+
+    trust_dir: Path = Path("var/trust")
+    """public trust roots (root-N.json) and the pin of the first one"""
+    checkpoint_dir: Path = Path("var/checkpoints")
+    """where checkpoints are kept outside of the database"""
+    checkpoint_seconds: int = 86_400
+    """how long until the next one"""
+    auditor_key: str | None = None
+    """file:…, a key of the role auditors"""
+    auditor_key_secret: SecretStr | None = None
+    """opens it; use LICDESK_AUDITOR_KEY_SECRET_FILE"""
+
+
+@dataclass(frozen=True)
 class BeatSettings(Common):
     """beat: wakes the scans."""
 
@@ -183,6 +199,7 @@ ROLES: tuple[type, ...] = (
     RelaySettings,
     WorkerSettings,
     SigningSettings,
+    WitnessSettings,
     BeatSettings,
     ConsoleSettings,
     InboxSettings,

@@ -62,7 +62,7 @@ def _independent(installation: Installation) -> list[Step]:
             "keys",
             (
                 *("keys", "init", "--demo", "--directory", str(files.keys)),
-                *("--secret-file", str(files.key_secret), "--trust", str(files.trust)),
+                *("--secret-file", str(files.key_secret), "--trust", str(files.trust), "--auditors", str(files.auditor_keys)),
             ),
             environ,
             files.trust / "pin.txt",

@@ -16,6 +16,7 @@ from workflow.settings import (
     InboxSettings,
     RelaySettings,
     SigningSettings,
+    WitnessSettings,
     WorkerSettings,
     variable,
 )
@@ -34,6 +35,7 @@ class Process(StrEnum):
     RELAY = "relay"
     WORKER = "worker"
     SIGNING = "signing"
+    WITNESS = "witness"
     BEAT = "beat"
 
 
@@ -44,6 +46,7 @@ SETTINGS_OF: Mapping[Process, type] = {
     Process.RELAY: RelaySettings,
     Process.WORKER: WorkerSettings,
     Process.SIGNING: SigningSettings,
+    Process.WITNESS: WitnessSettings,
     Process.BEAT: BeatSettings,
 }
 
@@ -78,6 +81,16 @@ class Files:
     def key_secret(self) -> Path:
         """Opens the signing keys. Only the signing worker is told."""
         return self.data / "secrets" / "issuer-keys"
+
+    @property
+    def auditor_keys(self) -> Path:
+        """The auditors' keys and their secret. Only the witness is told."""
+        return self.data / "auditor-keys"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of the history, outside of the database."""
+        return self.data / "checkpoints"
 
     @property
     def demo_password(self) -> Path:
@@ -168,6 +181,9 @@ class Installation:
             "trust_dir": str(files.trust),
             "issuer_keys": ",".join(f"{name}={path.as_uri()}" for name, path in keys.items()),
             "issuer_key_secret_file": str(files.key_secret),
+            "auditor_key": (files.auditor_keys / "auditor.pem").as_uri(),
+            "auditor_key_secret_file": str(files.auditor_keys / "secret"),
+            "checkpoint_dir": str(files.checkpoints),
             "smtp_host": HOST,
             "smtp_port": str(self.ports.smtp),
             "smtp_tls": "none",
@@ -205,8 +221,9 @@ class Installation:
             self._program(Process.WORKER, serving.worker(serving.Queue.GENERAL, 2), says(" ready.")),
             self._program(Process.SIGNING, serving.worker(serving.Queue.SIGNING, 1), says(" ready.")),
         ]
+        witness = self._program(Process.WITNESS, serving.witness())
         beat = self._program(Process.BEAT, serving.beat(self.files.run / "beat-schedule"))
-        return [([broker] if broker else []) + [inbox], web + workers, [beat]]
+        return [([broker] if broker else []) + [inbox], web + workers, [beat, witness]]
 
     def _program(self, process: Process, command: tuple[str, ...], ready: Probe | None = None) -> Program:
         environ = self.environ_for(process)

@@ -46,9 +46,13 @@ def init(
     trust: _Trust,
     demo: Annotated[bool, typer.Option("--demo", help="Mark the trust root as one for trying things out.")] = False,
     given_secret: Annotated[bool, typer.Option("--given-secret", help="The secret file was made beforehand.")] = False,
+    auditors: Annotated[
+        Path | None,
+        typer.Option(help="Keep the keys that sign checkpoints apart, in this directory, with a secret of their own."),
+    ] = None,
 ) -> None:
     """Make all keys and trust root version 1, only when there are none; check a set that is complete."""
-    keys = KeySet(directory, secret_file, trust)
+    keys = KeySet(directory, secret_file, trust, auditors)
     with refusals():
         parts = keys.parts()
         present = [part for part, exists in parts.items() if exists]
@@ -133,8 +137,9 @@ def make_key_set(keys: KeySet, purpose: Purpose, now: datetime) -> str:
     secret = _secret(keys.secret_file, make=not keys.secret_file.exists())
 
     made: dict[str, TrustedKey] = {}
-    for name in (*_ROOT_KEYS, *(name for names in _ISSUER_KEYS.values() for name in names), *_REVOKER_KEYS, *_AUDITOR_KEYS):
+    for name in (*_ROOT_KEYS, *(name for names in _ISSUER_KEYS.values() for name in names), *_REVOKER_KEYS):
         made[name] = new_key(keys.key_file(name), secret, name)
+    made |= _auditor_keys(keys, secret)
     roles: dict[str, tuple[str, ...]] = {
         root_draft.ROOT: _ROOT_KEYS,
         **_ISSUER_KEYS,
@@ -149,6 +154,14 @@ def make_key_set(keys: KeySet, purpose: Purpose, now: datetime) -> str:
     write_public(keys.trust / "root-1.json", sign_document(TRUST_ROOT_TYPE, payload, signers))
     write_public(keys.pin_file, pin.encode("ascii") + b"\n")
     return pin
+
+
+def _auditor_keys(keys: KeySet, secret: bytes) -> dict[str, TrustedKey]:
+    if keys.auditors is None:
+        return {name: new_key(keys.key_file(name), secret, name) for name in _AUDITOR_KEYS}
+    make_directory(keys.auditors, 0o700)
+    own = new_secret(keys.auditors_secret)
+    return {name: new_key(keys.auditors / f"{name}.pem", own, name) for name in _AUDITOR_KEYS}
 
 
 def check_key_set(keys: KeySet) -> TrustRoot:

@@ -3,6 +3,7 @@
 import typer
 
 from workflow.cli import (
+    audit,
     client,
     clock,
     console,
@@ -37,6 +38,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(policy.app, name="policy")
 app.add_typer(users.app, name="users")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(audit.app, name="audit")
 app.add_typer(client.app)
 app.add_typer(clock.app)
 app.add_typer(demo.app, name="demo")

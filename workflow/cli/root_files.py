@@ -37,15 +37,24 @@ class FileUnusable(Misconfigured):
 
 @dataclass(frozen=True)
 class KeySet:
-    """Where the parts of a key set are: the private keys, the secret that opens them, the public trust root."""
+    """Where the parts of a key set are: the private keys, the secret that opens them, the public trust root.
+
+    `auditors` is where the auditors' keys are kept apart, with a secret of their own: whoever holds them signs no licenses.
+    """
 
     directory: Path
     secret_file: Path
     trust: Path
+    auditors: Path | None = None
 
     def key_file(self, name: str) -> Path:
         """The file of the key with that label."""
         return self.directory / f"{name}.pem"
+
+    @property
+    def auditors_secret(self) -> Path:
+        """What opens the auditors' keys."""
+        return self.auditors / "secret" if self.auditors else self.secret_file
 
     def public_file(self, name: str) -> Path:
         """The file of its public half."""
@@ -57,10 +66,12 @@ class KeySet:
         return self.trust / "pin.txt"
 
     def parts(self) -> dict[str, bool]:
-        """Which of the three parts are there."""
+        """Which of the parts are there."""
+        apart = {f"the auditors' keys in {self.auditors}": any(self.auditors.glob("*.pem"))} if self.auditors else {}
         return {
             f"the secret {self.secret_file}": self.secret_file.exists(),
             f"keys in {self.directory}": any(self.directory.glob("*.pem")),
+            **apart,
             f"a trust root in {self.trust}": self.pin_file.exists() or any(self.trust.glob("root-*.json")),
         }
 

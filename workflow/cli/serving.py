@@ -54,6 +54,11 @@ def relay() -> tuple[str, ...]:
     return (sys.executable, "-m", "workers.relay")
 
 
+def witness() -> tuple[str, ...]:
+    """The command that signs checkpoints of the history."""
+    return (sys.executable, "-m", "workers.witness")
+
+
 def worker(queue: Queue, concurrency: int) -> tuple[str, ...]:
     """The command that works off the queues of one kind."""
     work = ["worker", "--hostname", f"{queue.value}@%h", "--concurrency", str(concurrency)]
@@ -94,6 +99,12 @@ def serve_command(
 def relay_command() -> None:
     """Hand due jobs to the broker."""
     _become(relay())
+
+
+@app.command("witness")
+def witness_command() -> None:
+    """Look at the whole history once a day and sign a checkpoint of it."""
+    _become(witness())
 
 
 @app.command("worker")

@@ -40,6 +40,8 @@ class Verdict:
     chains: int
     events: int
     checkpoints: Sequence[Checkpoint]
+    last_number: int
+    """of all checkpoints that anything tells of, usable or not"""
     findings: Sequence[Finding]
     notes: Sequence[str]
     heads: Mapping[str, Head] = field(repr=False)
@@ -48,6 +50,11 @@ class Verdict:
     def holds(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+    @property
+    def unlike_witnessed(self) -> Finding | None:
+        """The first finding that a checkpoint speaks against: what was seen once is not there any more."""
+        return next((each for each in self.findings if each.checkpoint is not None), None)
 
     @property
     def witnessed_at(self) -> datetime | None:
@@ -60,24 +67,26 @@ def verify(session: Session, trust: TrustRoot, files: Mapping[int, Stored]) -> V
 
     Give it a `snapshot`: a chain that grows while it is looked at would seem to break.
     """
-    usable, found, notes = _checkpoints(session, trust, files)
+    rows = {row.number: Stored(row.statement, row.heads) for row in checkpoint_queries.all_checkpoints(session)}
+    last_number = max([*rows, *files], default=0)
+    usable, found, notes = _checkpoints(rows, files, last_number, trust)
     seen = checkpoints.witnessed(usable)
     heads, numbers = events.heads(session), events.applications_by_stream(session)
     stored = events.issued_files(session)
     count = 0
     walked: set[str] = set()
 
-    def counted(rows: Iterator[events.Told]) -> Iterator[events.Told]:
+    def counted(chain: Iterator[events.Told]) -> Iterator[events.Told]:
         nonlocal count
-        for row in rows:
+        for row in chain:
             count += 1
             if row.type == LicenseIssued.type:
                 stored.get(row.stream, set()).discard(_file_named_in(row.payload))
             yield row
 
-    for stream, rows in groupby(events.walk(session), attrgetter("stream")):
+    for stream, chain in groupby(events.walk(session), attrgetter("stream")):
         walked.add(stream)
-        told = counted(rows)
+        told = counted(chain)
         broken = break_in(told, heads.get(stream, Head(0, "")), seen.get(stream, {}))
         for _ in told:  # the rest of a broken chain is not looked at, and still counted
             pass
@@ -88,7 +97,7 @@ def verify(session: Session, trust: TrustRoot, files: Mapping[int, Stored]) -> V
         if broken:
             found.append(_finding(stream, numbers, broken))
     found += _without_history(numbers, walked) + _untold(numbers, stored, {each.stream for each in found})
-    return Verdict(len(walked), count, usable, found, notes, heads)
+    return Verdict(len(walked), count, usable, last_number, found, notes, heads)
 
 
 def next_checkpoint(verdict: Verdict, signer: Signer, now: datetime, anew: str = "") -> tuple[int, Stored]:
@@ -97,7 +106,7 @@ def next_checkpoint(verdict: Verdict, signer: Signer, now: datetime, anew: str =
     heads = dict(verdict.heads) if anew else checkpoints.grown(verdict.heads, verdict.checkpoints)
     text = checkpoints.heads_text(heads)
     statement = Statement(
-        number=before.statement.number + 1 if before else 1,
+        number=verdict.last_number + 1,
         at=now.replace(microsecond=0),
         previous=before.payload_sha256 if before else "",
         chains=len(verdict.heads),
@@ -109,14 +118,13 @@ def next_checkpoint(verdict: Verdict, signer: Signer, now: datetime, anew: str =
 
 
 def _checkpoints(
-    session: Session, trust: TrustRoot, files: Mapping[int, Stored]
+    rows: Mapping[int, Stored], files: Mapping[int, Stored], last: int, trust: TrustRoot
 ) -> tuple[list[Checkpoint], list[Finding], list[str]]:
     """The checkpoints that count, oldest first: those since history was last begun anew."""
-    rows = {row.number: Stored(row.statement, row.heads) for row in checkpoint_queries.all_checkpoints(session)}
     usable: list[Checkpoint] = []
     found: list[Finding] = []
     notes: list[str] = []
-    for number in range(1, max([*rows, *files], default=0) + 1):
+    for number in range(1, last + 1):
         in_database, in_file = rows.get(number), files.get(number)
         kept = in_file or in_database
         if kept is None:
