@@ -65,6 +65,7 @@ def test_only_the_signing_worker_is_told_of_the_issuer_keys_and_only_the_inbox_o
         told_keys = str(stack.files.keys) in said or str(stack.files.key_secret) in said
         assert told_keys == (process is Process.SIGNING), process
         assert (str(stack.files.inbox_keys) in said) == (process is Process.INBOX), process
+        assert (str(stack.files.auditor_keys) in said) == (process is Process.WITNESS), process
 
 
 def test_secrets_are_for_their_owner_only(stack: Stack) -> None:
