@@ -30,7 +30,11 @@ def asked_for(quorum: Quorum) -> Approvals:
     if quorum.automatic:
         return Approvals("No person is needed", [Need("No person is needed", "Approved by the policy as soon as you submit")])
     titles = _titles(quorum.requirements)
-    needs = [Need(titles[each], _asked(each, titles[each])) for each in quorum.requirements]
+    explained = _explained(quorum.requirements)
+    needs = [
+        Need(titles[each], each.wanted if titles[each] == each.text else each.text if each in explained else "")
+        for each in quorum.requirements
+    ]
     if _counts_people(quorum.requirements, quorum.distinct):
         needs.append(Need(f"{quorum.distinct} different people", "Nobody counts twice"))
     return Approvals(_summary(0, quorum.requirements, quorum.distinct), needs)
@@ -39,13 +43,14 @@ def asked_for(quorum: Quorum) -> Approvals:
 def progress(decision: Decision, names: Mapping[UUID, str]) -> Approvals:
     """How far an application is."""
     requirements = [each.requirement for each in decision.tallies]
-    titles = _titles(requirements)
+    titles, explained = _titles(requirements), _explained(requirements)
     needs = []
     for tally in decision.tallies:
         asked = tally.requirement
         who = ", ".join(names[person] for person in tally.people if person in names)
         count = f"{min(len(tally.people), asked.count)} of {asked.count}{': ' + who if who else ''}"
-        needs.append(Need(titles[asked], count if titles[asked] == asked.text else f"{count}. {asked.text}", tally.met))
+        detail = count if titles[asked] == asked.text or asked not in explained else f"{count}. {asked.text}"
+        needs.append(Need(titles[asked], detail, tally.met))
     if _counts_people(requirements, decision.distinct):
         enough = len(decision.people) >= decision.distinct
         count = f"{min(len(decision.people), decision.distinct)} of {decision.distinct}"
@@ -61,8 +66,9 @@ def _titles(requirements: Sequence[Requirement]) -> dict[Requirement, str]:
     return {each: each.text if rules[each.rule] == 1 else each.wanted for each in requirements}
 
 
-def _asked(requirement: Requirement, title: str) -> str:
-    return requirement.wanted if title == requirement.text else requirement.text
+def _explained(requirements: Sequence[Requirement]) -> frozenset[Requirement]:
+    """Where to say what a rule is about: once, at the first group that it asks for."""
+    return frozenset({each.rule: each for each in reversed(requirements)}.values())
 
 
 def _counts_people(requirements: Sequence[Requirement], distinct: int) -> bool:
