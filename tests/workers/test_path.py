@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlmodel import select
 
 from tests.servers import SmtpCatcher
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
+from workflow.db import jobs
 from workflow.db.queries import licenses
 from workflow.db.tables import JobRow, Reminder
 from workflow.domain.events import Job
@@ -66,6 +68,29 @@ def test_a_refused_reminder_is_shown_as_failed_until_a_retry_gets_it_through(com
             operations.retry_job(session, company.operator, job.id, wall_now())
     company.run(Job.REMINDER)
     assert {(each.state, each.reason) for each in told(company)} == {("sent", None)}
+
+
+@pytest.mark.parametrize("how", ["its worker dies", "patience is over"])
+def test_a_reminder_whose_job_gave_up_otherwise_is_shown_as_failed_too(company: Company, how: str) -> None:
+    number = company.apply()
+    company.approve(number)
+    company.run(Job.SIGN)
+    with transaction(company.engine) as session:
+        issued = licenses.get_of_application(session, company.application(number).id)
+        reminders.queue_due(session, company.here.desk, issued.valid_until - timedelta(days=7))
+    now, lease = wall_now(), timedelta(seconds=5)
+    for row in company.jobs(Job.REMINDER):
+        if how == "its worker dies":
+            for crash in range(4):
+                with transaction(company.engine) as session:
+                    jobs.claim(session, row.id, "worker", now + crash * 2 * lease, lease, 3)
+        else:
+            with transaction(company.engine) as session:
+                job = jobs.claim(session, row.id, "worker", now, lease, 3)
+                assert job is not None
+                jobs.put_off(session, job, now + timedelta(days=4), "KeyError: 'reader'")
+    reason = {"its worker dies": "Its worker died 3 times while doing this. Look at the worker's log, then retry."}
+    assert {(each.state, each.reason) for each in told(company)} == {("failed", reason.get(how, "KeyError: 'reader'"))}
 
 
 def told(company: Company) -> list[Reminder]:

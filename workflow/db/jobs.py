@@ -11,14 +11,17 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, Update, and_, bindparam, or_, select, update
+from sqlalchemy import CursorResult, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from workflow.database import UtcDateTime
-from workflow.db.tables import JobRow
+from workflow.db.tables import JobRow, Reminder, table_of
+from workflow.domain.events import Job, JobState
+from workflow.domain.reminders import ReminderState
 
-JOB = cast(Table, JobRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
-OPEN = JOB.c.state.in_(("pending", "running"))
+JOB = table_of(JobRow)
+_REMINDER = table_of(Reminder)
+OPEN = JOB.c.state.in_((JobState.PENDING, JobState.RUNNING))
 REPUBLISH_AFTER = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=15)
 PATIENCE = timedelta(days=3)
@@ -26,13 +29,16 @@ PATIENCE = timedelta(days=3)
 
 
 _DIED = "Its worker died {} times while doing this. Look at the worker's log, then retry."
-_FREE = or_(JOB.c.state == "pending", and_(JOB.c.state == "running", JOB.c.lease_until <= bindparam("at", type_=UtcDateTime)))
+_FREE = or_(
+    JOB.c.state == JobState.PENDING,
+    and_(JOB.c.state == JobState.RUNNING, JOB.c.lease_until <= bindparam("at", type_=UtcDateTime)),
+)
 _CRASHES = JOB.c.attempts - JOB.c.deferred
 _CLAIM = (
     update(JOB)
     .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") > _CRASHES)
     .values(
-        state="running",
+        state=JobState.RUNNING,
         owner=bindparam("by"),
         lease_until=bindparam("lease"),
         next_at=bindparam("lease"),
@@ -56,7 +62,11 @@ _CLAIM = (
 _END = (
     update(JOB)
     .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") <= _CRASHES)
-    .values(state="dead", lease_until=None, last_error=bindparam("why"))
+    .values(state=JobState.DEAD, lease_until=None, last_error=bindparam("why"))
+    .returning(JOB.c.id, JOB.c.kind)
+)
+_FAIL_REMINDER = (
+    update(_REMINDER).where(_REMINDER.c.job == bindparam("by_job")).values(state=ReminderState.FAILED, reason=bindparam("why"))
 )
 
 
@@ -124,13 +134,15 @@ def claim_all(
     claimed = {row.id: ClaimedJob(*row) for row in taken}
     left = [job_id for job_id in job_ids if job_id not in claimed]
     if left:
-        connection.execute(_END, {"claimed": left, "at": now, "most": max_attempts, "why": _DIED.format(max_attempts)})
+        why = _DIED.format(max_attempts)
+        for died, kind in connection.execute(_END, {"claimed": left, "at": now, "most": max_attempts, "why": why}):
+            _fail_reminder(session, died, kind, why)
     return [claimed[job_id] for job_id in job_ids if job_id in claimed]
 
 
 def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = None) -> None:
     """Done, in the same transaction as the effect. Raises LeaseLost when another worker owns the job."""
-    _write(session, job, state="done", done_at=now, lease_until=None, last_error=note)
+    _write(session, job, state=JobState.DONE, done_at=now, lease_until=None, last_error=note)
 
 
 def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> bool:
@@ -141,7 +153,7 @@ def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> boo
     _write(
         session,
         job,
-        state="pending",
+        state=JobState.PENDING,
         lease_until=None,
         next_at=now + backoff(job.attempts),
         deferred=job.deferred + 1,
@@ -151,8 +163,9 @@ def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> boo
 
 
 def bury(session: Session, job: ClaimedJob, now: datetime, error: str) -> None:
-    """Dead: nobody tries it again until an operator says so."""
-    _write(session, job, state="dead", lease_until=None, done_at=now, last_error=error)
+    """Dead: nobody tries it again until an operator says so. A reminder that it was to send has failed until then."""
+    _write(session, job, state=JobState.DEAD, lease_until=None, done_at=now, last_error=error)
+    _fail_reminder(session, job.id, job.kind, error)
 
 
 def extend(session: Session, job: ClaimedJob, until: datetime) -> None:
@@ -168,22 +181,28 @@ def backoff(attempts: int) -> timedelta:
 
 def retry(session: Session, job_id: UUID, now: datetime) -> bool:
     """An operator's retry of a dead job. Returns whether it was dead."""
-    return _change(session, job_id, "dead", state="pending", next_at=now, attempts=0, deferred=0, created_at=now, done_at=None)
+    again = {"state": JobState.PENDING, "next_at": now, "attempts": 0, "deferred": 0, "created_at": now, "done_at": None}
+    return _change(session, job_id, JobState.DEAD, **again)
 
 
 def cancel(session: Session, job_id: UUID, now: datetime) -> bool:
     """An operator gives a dead job up. Returns whether it was dead."""
-    return _change(session, job_id, "dead", state="cancelled", done_at=now)
+    return _change(session, job_id, JobState.DEAD, state=JobState.CANCELLED, done_at=now)
 
 
 def hurry(session: Session, job_id: UUID, now: datetime) -> bool:
     """Brings a waiting job forward. Returns whether it was waiting."""
-    return _change(session, job_id, "pending", next_at=now)
+    return _change(session, job_id, JobState.PENDING, next_at=now)
 
 
-def _change(session: Session, job_id: UUID, from_state: str, **values: Any) -> bool:
+def _change(session: Session, job_id: UUID, from_state: JobState, **values: Any) -> bool:
     changed = session.execute(update(JOB).where(JOB.c.id == job_id, JOB.c.state == from_state).values(**values))
     return bool(cast(CursorResult[Any], changed).rowcount)
+
+
+def _fail_reminder(session: Session, job: UUID, kind: str, why: str) -> None:
+    if kind == Job.REMINDER:
+        session.connection().execute(_FAIL_REMINDER, {"by_job": job, "why": why})
 
 
 def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
@@ -203,7 +222,7 @@ def _fenced(columns: tuple[str, ...]) -> Update:
             JOB.c.id == bindparam("of_job"),
             JOB.c.owner == bindparam("of_owner"),
             JOB.c.attempts == bindparam("of_attempt"),
-            JOB.c.state == "running",
+            JOB.c.state == JobState.RUNNING,
         )
         .values({name: bindparam(name) for name in columns})
     )

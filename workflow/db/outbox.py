@@ -8,16 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.ids import new_id
 from workflow.db.queries.people import people_with
-from workflow.db.tables import Application, Environment, EventRow, EventStream, JobRow, Recipient, Revision
+from workflow.db.tables import Application, Environment, EventRow, EventStream, JobRow, Recipient, Revision, table_of
 from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, LetterKind, consequences
 from workflow.domain.roles import Actor, Role
 from workflow.times import wall_now
@@ -26,9 +26,9 @@ CHANNEL = "licdesk_jobs"
 """PostgreSQL's NOTIFY channel: wakes the relays when a transaction that owes jobs commits."""
 
 # Core statements, made once: building them anew and the session's bookkeeping cost more than the database does.
-_EVENT = cast(Table, EventRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
-_JOB = cast(Table, JobRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
-_STREAM = cast(Table, EventStream.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_EVENT = table_of(EventRow)
+_JOB = table_of(JobRow)
+_STREAM = table_of(EventStream)
 _INSERT_EVENT = insert(_EVENT)
 _SET_HEAD = update(_STREAM).where(_STREAM.c.stream == bindparam("of_stream")).values(head=bindparam("new_head"))
 _DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

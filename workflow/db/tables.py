@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Table, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -35,6 +35,11 @@ class DeskTable(SQLModel, registry=registry()):
 
 
 DeskTable.metadata.naming_convention = NAMES
+
+
+def table_of(row: type[DeskTable]) -> Table:
+    """The table behind a row's class, for statements that bypass the session."""
+    return DeskTable.metadata.tables[str(row.__tablename__)]
 
 
 def _one_of(column: str, values: Any, name: str) -> CheckConstraint:

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import customers, deliveries, licenses, moves, reminders
+from workflow.db.queries import customers, deliveries, licenses, moves
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Status, allows
 from workflow.domain.content import ApplicationContent, content_from
@@ -172,7 +172,6 @@ def record_refused(
     delivery.state = "refused"
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
     answer = f"{code or ''} {reply}".strip()
-    _tell_reminder(session, job, answer)
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, answer, now)
 
@@ -182,7 +181,6 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
     delivery = deliveries.find_by_job(session, job.id)
     assert delivery is not None, "only a stored message can be in doubt"
     delivery.state, delivery.smtp_reply = "in_doubt", reason
-    _tell_reminder(session, job, reason)
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, reason, now)
 
@@ -225,13 +223,6 @@ def _deliver(session: Session, application: Application, now: datetime) -> list[
     moves.move(session, application, Action.DELIVER, now)
     license_id, version = licenses.set_delivered(session, application.id, now)
     return [LicenseDelivered(license_id, version)]
-
-
-def _tell_reminder(session: Session, job: ClaimedJob, reason: str) -> None:
-    """When the message was a reminder, its row says that it failed, until a retry by an operator gets it through."""
-    reminder = reminders.find_by_job(session, job.id)
-    if reminder is not None:
-        reminder.state, reminder.reason = "failed", reason
 
 
 def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: str, now: datetime) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, func, update
+from sqlalchemy import and_, bindparam, func, update
 from sqlalchemy import select as core_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -20,6 +20,7 @@ from workflow.db.tables import (
     PortalLink,
     Recipient,
     Revision,
+    table_of,
 )
 from workflow.domain.events import Job
 from workflow.domain.roles import Actor, Permission, may
@@ -69,7 +70,7 @@ _HANDOVER = (
     .where(col(Application.id) == bindparam("of"))
 )
 
-_DELIVERY = cast(Table, Delivery.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_DELIVERY = table_of(Delivery)
 _ACCEPT = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("accepted_one"))

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, bindparam, func, update
+from sqlalchemy import CursorResult, bindparam, func, update
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant
+from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant, table_of
 from workflow.errors import NotFound
 
-_LICENSE = cast(Table, IssuedLicense.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_LICENSE = table_of(IssuedLicense)
 _SET_DELIVERED = (
     update(_LICENSE)
     .where(_LICENSE.c.application == bindparam("of"))

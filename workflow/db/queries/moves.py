@@ -1,18 +1,18 @@
 """The conditional write behind every move of an application."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CursorResult, Table, bindparam, update
+from sqlalchemy import CursorResult, bindparam, update
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import Application, EventRow
+from workflow.db.tables import Application, EventRow, table_of
 from workflow.domain.application import Action, Status, next_status
 from workflow.errors import Conflict
 
-_APPLICATION = cast(Table, Application.__table__)  # type: ignore[attr-defined]  # made by the metaclass
+_APPLICATION = table_of(Application)
 _MOVE = (
     update(_APPLICATION)
     .where(
