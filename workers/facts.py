@@ -6,23 +6,13 @@ from sqlmodel import Session
 
 from workflow.db.queries import applications, customers, deliveries, licenses, people
 from workflow.db.tables import Application, IssuedLicense
-from workflow.domain.content import ApplicationContent, changes
+from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.terms import last_usable_day
 from workflow.mail.letters import ApplicationFacts, Delivered, LicenseFacts, Successor, TermChange
 from workflow.mail.letters import Desk as Sender
-from workflow.services.applications import content_of
+from workflow.services.applications import content_of, content_of_revision
 from workflow.services.desk import Desk
 
-TERM_NAMES = {
-    "max_agents": "Maximum agents",
-    "authorized_users": "Authorized users",
-    "modules": "Modules",
-    "model_types": "Model types",
-    "restrictions": "Usage restrictions",
-    "validity": "Validity",
-    "time_zone": "Time zone",
-    "kind": "Kind",
-}
 DELIVERY_WORDS = {
     "prepared": "Not sent yet, will try again",
     "sending": "Being sent",
@@ -95,6 +85,19 @@ def term_changes(session: Session, desk: Desk, application: Application, content
     )
 
 
+def revision_changes(
+    session: Session, desk: Desk, application: Application, content: ApplicationContent
+) -> tuple[TermChange, ...]:
+    """What the current revision answers differently from the one before it, in words; empty for the first one."""
+    earlier = [each for each in applications.revisions_of(session, application.id) if each.number < application.revision]
+    if not earlier:
+        return ()
+    return tuple(
+        TermChange(TERM_NAMES[each.term], *_words(desk, each.term, each.old, each.new, each.added, each.removed))
+        for each in request_changes(content_of_revision(earlier[-1]).request, content.request)
+    )
+
+
 def deliveries_of(session: Session, application: Application) -> tuple[Delivered, ...]:
     """How the file gets on with each recipient."""
     return tuple(
@@ -135,6 +138,12 @@ def _words(desk: Desk, term: str, old: str, new: str, added: tuple[str, ...], re
         more = [f"+ {desk.catalogue.name_of(code)}" for code in added]
         less = [f"− {desk.catalogue.name_of(code)}" for code in removed]
         return old, f"{new} ({', '.join(more + less)})"
+    if term == "recipients":
+        return old, f"{new} ({', '.join([f'+ {each}' for each in added] + [f'− {each}' for each in removed])})"
+    if term == "note":  # the new one is quoted as a whole
+        return "", "Changed, see below" if new else "Removed"
+    if term == "contract_reference":
+        return old or "None", new or "None"
     if term == "validity":
         return old.replace("/", " to "), new.replace("/", " to ")
     return old, new

@@ -93,7 +93,10 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
                 raise NotNeeded(f"the application is {application.status}")
             content = content_of(session, application)
             changes = facts.term_changes(session, desk, application, content)
-            return letters.approval_requested(reader, about, changes, content.request.note, sender)
+            revised = facts.revision_changes(session, desk, application, content)
+            return letters.approval_requested(
+                reader, about, changes, content.request.note, sender, revision=application.revision, revised=revised
+            )
         case LetterKind.APPROVED:
             names = people.names_of(session, [row.person for row in applications.votes_on(session, application.id)])
             return letters.approved(reader, about, tuple(names.values()), sender)

@@ -11,6 +11,7 @@ from workflow.domain.events import CONSEQUENCES, Event, Job
 
 OWED = {
     "application.submitted": ["letter.send approval_requested to approvers"],
+    "application.revised": ["letter.send approval_requested to approvers"],
     "application.approval_reminded": ["letter.send approval_requested to approvers"],
     "application.approval_escalated": ["letter.send approval_requested to approvers"],
     "application.approved": ["license.sign", "letter.send approved to liaison"],

@@ -211,6 +211,16 @@ def test_an_approver_sees_what_changes() -> None:
     assert "What changes" not in first.html
 
 
+def test_an_approver_who_was_told_before_sees_what_changed_since() -> None:
+    letter = LETTERS["approval_requested-revised"]
+    assert "revision 2" in letter.subject
+    for text in (flat(letter.text), Page(letter.html).text):
+        assert "Revision 2 is what you decide on now" in text
+        assert "What changed since revision 1" in text
+    assert "Recipients: 1 -> 2 (+ b@x.example)" in letter.text
+    assert "revision" not in LETTERS["approval_requested"].subject + LETTERS["approval_requested"].text
+
+
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} &amp; %s %(x)s'
 
 

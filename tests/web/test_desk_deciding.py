@@ -100,10 +100,10 @@ def test_a_revision_shows_what_is_not_licensed_too(browser: Open, company: Compa
     liaison.send(
         f"/applications/{number}/edit", recipients=[WITH_CERTIFICATE], contract_reference="C-77", note="", action="continue"
     )
-    assert "Told by e-mail" not in liaison.words
+    assert "Told by e-mail as soon as you submit" in liaison.words
     liaison.send(f"/applications/{number}/submit")
-    assert "told by e-mail" not in liaison.words, "a revision of what waits already sends no second letter"
-    assert company.jobs(Job.LETTER) == letters
+    assert "The approvers were told by e-mail what changed." in liaison.words
+    assert len(company.jobs(Job.LETTER)) == 2 * len(letters)
     approver.open(f"/approvals/{number}")
     assert f"2 recipients 1 recipient removed: {WITHOUT_CERTIFICATE}" in approver.words
     assert "None C-77" in approver.words

@@ -1,5 +1,6 @@
 """From the approval to the mail, task by task, on both databases."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,12 @@ from tests.servers import SmtpCatcher
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db import jobs
-from workflow.db.queries import licenses
+from workflow.db.queries import applications, licenses
 from workflow.db.tables import JobRow, Reminder
+from workflow.domain.approvals import Choice
 from workflow.domain.events import Job
-from workflow.services import operations, reminders
+from workflow.services import applications as applying
+from workflow.services import decisions, operations, reminders
 from workflow.times import wall_now
 
 
@@ -50,6 +53,35 @@ def test_every_letter_of_the_path_goes_out(company: Company, smtp: SmtpCatcher) 
     subjects = " | ".join(str(each["Subject"]) for each in smtp.messages)
     assert "approv" in subjects.lower()
     assert "deliver" in subjects.lower()
+
+
+@pytest.mark.parametrize("sent_back", [False, True])
+def test_approvers_are_told_what_changed_since_they_were_told_before(
+    company: Company, smtp: SmtpCatcher, sent_back: bool
+) -> None:
+    number = company.apply()
+    company.run(Job.LETTER)
+    with transaction(company.engine) as session:
+        application = applications.get_application(session, number)
+        if sent_back:
+            seen = {"seen_revision": 1, "seen_version": application.version}
+            choice = Choice.REQUEST_CHANGES
+            decisions.vote(session, company.approver, application, choice, comment="Fewer.", now=wall_now(), **seen)
+        raw = json.loads(application.draft) | {"recipients": [WITH_CERTIFICATE, WITHOUT_CERTIFICATE], "note": "As agreed."}
+        raw["limits"]["users"] = 600
+        applying.save_draft(session, company.liaison, raw, wall_now(), application=application)
+        applying.submit(session, company.liaison, company.here.desk, application, application.version, wall_now())
+    company.run(Job.LETTER)
+    letter = next(each for each in reversed(smtp.messages) if each["To"].addresses[0].addr_spec.startswith("approver"))
+    assert f"{number} changed, revision 2" in letter["Subject"]
+    text = letter.get_body(("plain",)).get_content()
+    for said in (
+        "Authorized users: 800 -> 600",
+        f"Recipients: 1 -> 2 (+ {WITHOUT_CERTIFICATE})",
+        "Note: Changed",
+        "As agreed.",
+    ):
+        assert said in text
 
 
 def test_a_refused_reminder_is_shown_as_failed_until_a_retry_gets_it_through(company: Company, smtp: SmtpCatcher) -> None:

@@ -5,11 +5,31 @@ is in here, so that what is signed is what was approved.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from workflow.domain.terms import EnvironmentName, LicenseKind, LicenseRequest, LicenseTerms, NamedDefaults, RequestType
+
+TERM_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "max_agents": "Maximum agents",
+        "authorized_users": "Authorized users",
+        "modules": "Modules",
+        "model_types": "Model types",
+        "restrictions": "Usage restrictions",
+        "validity": "Validity",
+        "time_zone": "Time zone",
+        "kind": "Kind",
+        "environment": "Environment",
+        "request": "Type",
+        "recipients": "Recipients",
+        "contract_reference": "Contract or order number",
+        "note": "Note",
+    }
+)
+"""What people call the answers that `changes` and `request_changes` tell of."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +125,7 @@ def content_from(document: Mapping[str, Any]) -> ApplicationContent:
 
 @dataclass(frozen=True)
 class TermChange:
-    """One term that differs from the license in force. `loses` marks what stops working or shrinks."""
+    """One answer that differs from an earlier one. `loses` marks what stops working or shrinks."""
 
     term: str
     old: str
@@ -155,4 +175,29 @@ def changes(old: LicenseTerms, new: LicenseTerms) -> tuple[TermChange, ...]:
         found.append(TermChange("time_zone", old.time_zone, new.time_zone))
     if old.kind is not new.kind:
         found.append(TermChange("kind", old.kind.value, new.kind.value))
+    return tuple(found)
+
+
+def request_changes(old: LicenseRequest, new: LicenseRequest) -> tuple[TermChange, ...]:
+    """What a revision answers differently from an earlier one: the terms first, then whom it is for and why.
+
+    Against an earlier wish nothing is taken from anybody, so nothing `loses`.
+    """
+    found = [replace(each, loses=False) for each in changes(old.terms, new.terms)]
+    for term, before, after in (
+        ("environment", f"{old.environment} {old.label}".rstrip(), f"{new.environment} {new.label}".rstrip()),
+        ("request", old.request.value, new.request.value),
+    ):
+        if before != after:
+            found.append(TermChange(term, before, after))
+    if set(old.recipients) != set(new.recipients):
+        removed = tuple(each for each in old.recipients if each not in new.recipients)
+        added = tuple(each for each in new.recipients if each not in old.recipients)
+        found.append(TermChange("recipients", str(len(old.recipients)), str(len(new.recipients)), added, removed))
+    for term, before, after in (
+        ("contract_reference", old.contract_reference, new.contract_reference),
+        ("note", old.note, new.note),
+    ):
+        if before != after:
+            found.append(TermChange(term, before, after))
     return tuple(found)

@@ -369,6 +369,7 @@ def _letter(kind: LetterKind, audience: Audience) -> Owed:
 CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
     {
         ApplicationSubmitted: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
+        ApplicationRevised: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
         ApprovalReminded: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
         ApprovalEscalated: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
         ApplicationApproved: (Owed(Job.SIGN), _letter(LetterKind.APPROVED, Audience.LIAISON)),

@@ -123,10 +123,14 @@ def approval_requested(
     note: str,
     desk: Desk,
     *,
+    revision: int = 1,
+    revised: tuple[TermChange, ...] = (),
     language: str = "en",
 ) -> Letter:
-    """To an approver: what is asked for, and what differs from the license in force."""
-    return _letter("approval_requested", reader, desk, language, {"application": application, "changes": changes, "note": note})
+    """To an approver: what is asked for, and what differs from the license in force; from revision 2 on also `revised`, what
+    differs from the revision they were told of before."""
+    facts = {"application": application, "changes": changes, "note": note, "revision": revision, "revised": revised}
+    return _letter("approval_requested", reader, desk, language, facts)
 
 
 def approved(

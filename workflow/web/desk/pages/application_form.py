@@ -212,7 +212,7 @@ def submit(request: Request, house: Inside, me: Liaison, number: str, form: Post
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
     told = "Submitted. The approvers were told by e-mail."
     if revises:
-        told = "Revised. The approvers see the new answers; they were told of this application before."
+        told = "Revised. The approvers were told by e-mail what changed."
     if by_policy:
         told = "Submitted. The policy asks nobody about this one, so it is approved."
     return go_on(request, f"/applications/{number}", told)

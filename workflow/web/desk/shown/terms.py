@@ -1,27 +1,16 @@
 """License terms in the words of the interface: rows of what is asked for, and what changes against the one in force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
 from workflow.domain.catalogue import Catalogue
-from workflow.domain.content import ApplicationContent, TermChange, changes
+from workflow.domain.content import TERM_NAMES, ApplicationContent, TermChange, changes, request_changes
 from workflow.domain.terms import LicenseTerms
 from workflow.templating import day, number
+from workflow.web.desk.shown.states import REQUEST_WORDS
 
-TERM_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "max_agents": "Maximum agents",
-        "authorized_users": "Authorized users",
-        "modules": "Modules",
-        "model_types": "Model types",
-        "restrictions": "Usage restrictions",
-        "validity": "Validity",
-        "time_zone": "Time zone",
-        "kind": "Kind",
-    }
-)
 KIND_WORDS: Mapping[str, str] = MappingProxyType({"standard": "Standard", "trial": "Trial", "extension": "Extension"})
 ON_EXPIRY_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -154,44 +143,27 @@ def shown_difference(old: LicenseTerms, new: LicenseTerms, catalogue: Catalogue)
     found = changes(old, new)
     shown = tuple(_shown_change(each, old, new, catalogue) for each in found)
     untouched = {each.term for each in found}
-    same = tuple((TERM_LABELS[term], text) for term, text in _texts(new, catalogue).items() if term not in untouched)
+    same = tuple((TERM_NAMES[term], text) for term, text in _texts(new, catalogue).items() if term not in untouched)
     return ShownDifference(shown, same)
 
 
 def shown_revision(old: ApplicationContent, new: ApplicationContent, catalogue: Catalogue) -> tuple[ShownChange, ...]:
     """What a new revision answers differently from an earlier one: terms, recipients, reference and note."""
-    asked = (old.request, new.request)
-    terms = shown_difference(old.terms, new.terms, catalogue).changed
-    found = [replace(each, loses=False) for each in terms]  # against an earlier wish, nothing is taken from anybody
-    had, has = (frozenset(each.recipients) for each in asked)
-    if had != has:
-        before, after = (_counted(len(each), "recipient") for each in (had, has))
-        added, removed = tuple(sorted(has - had)), tuple(sorted(had - has))
-        found.append(ShownChange("recipients", "Recipients", before, after, added=added, removed=removed))
-    for label, before, after in (
-        ("Environment", *(f"{each.environment} {each.label}".rstrip() for each in asked)),
-        ("Contract or order number", *(each.contract_reference for each in asked)),
-        ("Note", *(each.note for each in asked)),
-    ):
-        if before != after:
-            found.append(ShownChange(label.lower(), label, before or "None", after or "None"))
-    return tuple(found)
+    return tuple(_shown_change(each, old.terms, new.terms, catalogue) for each in request_changes(old.request, new.request))
 
 
 def _shown_change(change: TermChange, old: LicenseTerms, new: LicenseTerms, catalogue: Catalogue) -> ShownChange:
-    label = TERM_LABELS[change.term]
-    added = tuple(catalogue.name_of(code) for code in change.added)
-    removed = tuple(catalogue.name_of(code) for code in change.removed)
+    label = TERM_NAMES[change.term]
     match change.term:
         case "max_agents" | "authorized_users":
             assert change.delta is not None
-            before = int(change.old)
-            share = f" ({round(abs(change.delta) * 100 / before)}%)" if before else ""
+            had = int(change.old)
+            share = f" ({round(abs(change.delta) * 100 / had)}%)" if had else ""
             grows = change.delta > 0
             return ShownChange(
                 change.term,
                 label,
-                number(before),
+                number(had),
                 number(int(change.new)),
                 f"{'+' if grows else '−'}{number(abs(change.delta))}{share}",
                 "up" if grows else "down",
@@ -205,10 +177,17 @@ def _shown_change(change: TermChange, old: LicenseTerms, new: LicenseTerms, cata
                 label,
                 _counted(int(change.old), noun),
                 _counted(int(change.new), noun),
-                added=added,
-                removed=removed,
+                added=tuple(catalogue.name_of(code) for code in change.added),
+                removed=tuple(catalogue.name_of(code) for code in change.removed),
                 loses=change.loses,
             )
+        case "recipients":
+            before, after = (_counted(int(each), "recipient") for each in (change.old, change.new))
+            return ShownChange(change.term, label, before, after, added=change.added, removed=change.removed)
+        case "request":
+            return ShownChange(change.term, label, REQUEST_WORDS[change.old], REQUEST_WORDS[change.new])
+        case "environment" | "contract_reference" | "note":
+            return ShownChange(change.term, label, change.old or "None", change.new or "None")
         case "validity":
             return ShownChange(
                 change.term,
