@@ -16,7 +16,7 @@ from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, events, licenses, people
 from workflow.db.tables import Application, EventRow, Recipient
 from workflow.domain.application import Status
-from workflow.domain.events import LetterKind
+from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
 from workflow.mail import letters
 from workflow.mail.messages import Letter
 from workflow.services.applications import content_of
@@ -93,10 +93,12 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
                 raise NotNeeded(f"the application is {application.status}")
             content = content_of(session, application)
             changes = facts.term_changes(session, desk, application, content)
+            note = content.request.note
+            if event.type not in (ApplicationSubmitted.type, ApplicationRevised.type):  # a reminder: nothing has changed
+                return letters.approval_requested(reader, about, changes, note, sender)
             revised = facts.revision_changes(session, desk, application, content)
-            return letters.approval_requested(
-                reader, about, changes, content.request.note, sender, revision=application.revision, revised=revised
-            )
+            revision = application.revision
+            return letters.approval_requested(reader, about, changes, note, sender, revision=revision, revised=revised)
         case LetterKind.APPROVED:
             names = people.names_of(session, [row.person for row in applications.votes_on(session, application.id)])
             return letters.approved(reader, about, tuple(names.values()), sender)

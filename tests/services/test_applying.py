@@ -21,7 +21,7 @@ from workflow.domain.terms import EnvironmentName, TermsRefused
 from workflow.license_file import ReceiptEvent
 from workflow.services import applications as applying
 from workflow.services import customers as customer_services
-from workflow.services.applications import NothingToRenew, NotYours, RenewalOpen
+from workflow.services.applications import LicensedMeanwhile, NothingToRenew, NotYours, RenewalOpen
 
 
 def refusals(office: Office, **changes: Any) -> dict[str, str]:
@@ -175,6 +175,35 @@ def test_a_second_new_license_for_the_same_environment_is_refused(office: Office
     office.issued()
     assert refusals(office) == {"request": "has_a_license"}
     office.submitted(environment="UAT")
+
+
+def two_first_applications(office: Office) -> tuple[str, str]:
+    """Both submitted before either led to a license; the first is issued."""
+    first, second = office.submitted(), office.submitted(limits__users=20)
+    office.vote(first)
+    office.sign(first)
+    return first, second
+
+
+def test_of_two_first_applications_the_second_is_not_approved_but_becomes_a_change(office: Office) -> None:
+    _, second = two_first_applications(office)
+    with pytest.raises(LicensedMeanwhile, match="version 1 was issued for this platform"):
+        office.vote(second)
+    office.vote(second, Choice.REQUEST_CHANGES)
+    with office.work() as session:
+        application = applications.get_application(session, second)
+        applying.save_draft(session, people.LIAISON, answers(request="change", limits__users=20), NOW, application=application)
+    office.submit(second)
+    office.vote(second)
+    assert office.sign(second).version == 2
+
+
+def test_a_second_application_for_a_first_license_can_be_approved_once_the_first_has_ended(office: Office) -> None:
+    first, second = two_first_applications(office)
+    with office.work() as session:
+        licenses.get_of_application(session, applications.get_application(session, first).id).standing = "expired"
+    office.vote(second)
+    assert office.status(second) == "approved"
 
 
 def test_a_license_that_waits_for_its_day_counts_as_one(office: Office) -> None:

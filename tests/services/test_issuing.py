@@ -24,6 +24,7 @@ from workflow.domain.terms import LicenseTerms, NamedDefaults
 from workflow.license_file import UNLICENSED_MEMBERS, content_digest, decode_claims, sign_license, verify_license
 from workflow.services import accounts, decisions, issuing
 from workflow.services import applications as applying
+from workflow.services.applications import LicensedMeanwhile
 from workflow.services.claims import Seal, claims_for, digest_of
 from workflow.services.decisions import RevisionMissing
 from workflow.services.issuing import ContentChanged, NotApproved
@@ -414,3 +415,10 @@ def test_the_digest_of_what_is_approved_does_not_depend_on_the_seal(office: Offi
     signed = decode_claims(office.license_of(number).payload)
     seal = Seal(7, None, replace(signed.issuer, approvals=3), NOW + timedelta(days=1), "f" * 32)
     assert content_digest(claims_for(content, seal)) == content_digest(signed)
+
+
+def test_of_two_first_applications_approved_at_once_the_second_does_not_become_a_version_of_the_first(office: Office) -> None:
+    first, second = office.approved(), office.approved(limits__users=20)
+    office.sign(first)
+    with pytest.raises(LicensedMeanwhile, match="makes it a change"):
+        office.sign(second)

@@ -211,3 +211,20 @@ def test_an_approval_can_be_taken_back_before_the_license_is_signed(browser: Ope
     approver.open(f"/applications/{number}")
     approver.send(f"/applications/{number}/rescind", comment="Wrong file.")
     assert company.application(number).status == Status.CHANGES_REQUESTED
+
+
+def test_a_first_license_for_a_platform_that_got_one_meanwhile_can_only_be_sent_back(browser: Open, company: Company) -> None:
+    first, second = company.apply(), company.apply()
+    company.approve(first)
+    company.run(Job.SIGN)
+    approver, liaison = browser("approver"), browser("liaison")
+    approver.open(f"/approvals/{second}")
+    assert "has version 1 already" in approver.words
+    assert approver.send(f"/approvals/{second}", decision="approve").status_code == 409
+    assert "This platform has a license meanwhile" in approver.words
+    assert "who makes it a change of that license" in approver.words
+    liaison.open(f"/applications/{second}")
+    assert "This platform has a license meanwhile" in liaison.words
+    assert f'href="/applications/{second}/edit"' in (liaison.page.text if liaison.page else "")
+    approver.send(f"/approvals/{second}", decision="request_changes", comment="Make it a change.")
+    assert company.application(second).status == "changes_requested"

@@ -65,6 +65,19 @@ class NothingToRenew(Conflict):
         super().__init__("This license was revoked, so it cannot be renewed. Start a new application instead.")
 
 
+class LicensedMeanwhile(Conflict):
+    """Another application led to a license for the platform first, and this one still asks for its first license."""
+
+    code = "application.licensed_meanwhile"
+    title = "This platform has a license meanwhile"
+
+    def __init__(self, license_id: str, version: int) -> None:
+        super().__init__(
+            f"{license_id} version {version} was issued for this platform, so a new license would replace it unseen. "
+            "The application has to go back to its liaison, who makes it a change of that license."
+        )
+
+
 def save_draft(
     session: Session,
     actor: Actor,
@@ -362,9 +375,28 @@ def _require_owner(application: Application, actor: Actor) -> None:
         raise NotYours
 
 
+def license_in_the_way(session: Session, request: RequestType, environment: UUID) -> IssuedLicense | None:
+    """The license that a platform has already, when `request` asks for its first one. One that has ended is in nobody's way."""
+    if request is not RequestType.NEW:
+        return None
+    current = licenses.in_force(session, environment)
+    return None if current is None or current.standing == Standing.EXPIRED else current
+
+
+def require_first(session: Session, application: Application, request: RequestType) -> None:
+    """Raises LicensedMeanwhile when an application requests the first license of a platform that has one by now.
+
+    Of two first applications the later must not become version 2 of the other without anybody having compared them.
+    """
+    assert application.environment is not None, "a submitted application has an environment"
+    current = license_in_the_way(session, request, application.environment)
+    if current is not None and current.application != application.id:
+        raise LicensedMeanwhile(current.license_id, current.version)
+
+
 def _check_request_type(session: Session, request: LicenseRequest, environment: Environment) -> None:
-    current = licenses.in_force(session, environment.id)
-    if request.request is RequestType.NEW and current is not None and current.standing != "expired":
+    current = license_in_the_way(session, request.request, environment.id)
+    if current is not None:
         where = request.environment.value
         message = f"{where} has license {current.license_id} version {current.version} already. Choose renewal or change."
         raise refused([Problem("request", "has_a_license", message)])

@@ -33,8 +33,9 @@ from workflow.domain.events import (
 )
 from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Permission, may, require
-from workflow.domain.terms import MAX_NOTE
+from workflow.domain.terms import MAX_NOTE, RequestType
 from workflow.errors import Conflict, Forbidden, Problem
+from workflow.services.applications import require_first
 from workflow.services.desk import Desk
 from workflow.services.policies import groups_of
 
@@ -103,7 +104,8 @@ def vote(
     """Records the actor's word on the revision they read and returns what all votes come to.
 
     Raises MissingRole, AlreadyMoved (saying who was quicker), IllegalMove, StaleRevision, SelfApproval, NotEligible,
-    VotedAlready, CommentMissing. Approving, the vote that completes every requirement moves the application on.
+    VotedAlready, CommentMissing, and LicensedMeanwhile for what can only be sent back.
+    Approving, the vote that completes every requirement moves the application on.
     """
     require(actor, Permission.DECIDE)
     assert actor.person_id is not None
@@ -120,6 +122,8 @@ def vote(
     if ballot.has_voted(actor.person_id):
         raise VotedAlready
     _require_comment(choice, comment)
+    if choice is Choice.APPROVE:
+        require_first(session, application, RequestType(application.request))
 
     cast = Vote(actor.person_id, revision.number, revision.content_digest, choice, groups)
     decision = ballot.with_vote(cast).decision(quorum)

@@ -35,6 +35,7 @@ from workflow.domain.roles import Actor
 from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
+from workflow.services.applications import require_first
 from workflow.services.claims import Seal, claims_for
 from workflow.services.decisions import ballot_of, quorum_of
 from workflow.services.desk import Desk
@@ -74,7 +75,8 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     """The claims of an application that really is approved.
 
     Raises IllegalMove unless it is waiting to be issued, ContentChanged when the stored revision does not match its digests,
-    NotApproved when the votes do not add up or the history does not tell of them.
+    NotApproved when the votes do not add up or the history does not tell of them, LicensedMeanwhile when the platform got its
+    first license through another application.
     """
     next_status(Status(application.status), Action.ISSUE)
     ballot = ballot_of(session, desk.policy, application)
@@ -96,6 +98,7 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
         )
     votes = [row for row in ballot.rows if row.revision == revision.number]
     _require_told_by_history(session, application, revision, votes)
+    require_first(session, application, content.request.request)
     newest = licenses.newest_version(session, content.license_id)
     approvals = [
         [str(row.person), row.revision, row.content_digest, row.choice, revision.policy_sha256, row.event_hash] for row in votes

@@ -16,6 +16,7 @@ from workflow.db.queries import customers, deliveries, events, licenses, live, p
 from workflow.db.tables import Application, IssuedLicense, Person
 from workflow.domain.application import LIVE, Action, Status, allows
 from workflow.domain.roles import Permission
+from workflow.domain.terms import RequestType
 from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications, decisions, delivery, operations
@@ -235,6 +236,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
             application,
             [(each.name, each.address, each.shown) for each in addressees],
             deliveries.jobs_of(session, application.id),
+            in_the_way=_in_the_way(session, application),
             waiting_installations=licenses.unconfirmed_for(session, issued.id) if issued else 0,
             facts=facts,
             zone=me.zone,
@@ -262,6 +264,13 @@ def _approvals(session: Session, house: House, application: Application) -> Appr
         return None
     decision = decisions.where_it_stands(session, house.desk.policy, application)
     return progress(decision, people.names_of(session, decision.people))
+
+
+def _in_the_way(session: Session, application: Application) -> IssuedLicense | None:
+    """The license that its platform got through another application, while this one waits to become the first."""
+    if Status(application.status) not in (Status.SUBMITTED, Status.CHANGES_REQUESTED) or application.environment is None:
+        return None
+    return applications.license_in_the_way(session, RequestType(application.request), application.environment)
 
 
 def _actions(session: Session, me: Me, application: Application, issued: IssuedLicense | None) -> Actions:

@@ -25,7 +25,7 @@ from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
 from workflow.web.desk.shown.activity import Entry, entry
 from workflow.web.desk.shown.approvals import Approvals, progress
-from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, checks_of
+from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, already_licensed, checks_of
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
 from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_revision, shown_terms
 from workflow.web.shared.answers import go_on
@@ -121,7 +121,7 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
     except Invalid as error:
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
     except Conflict as error:
-        return _page(request, house, me, tab, number, conflict=error.told(me.zone), chosen=chosen, comment=comment, status=409)
+        return _page(request, house, me, tab, number, conflict=error, chosen=chosen, comment=comment, status=409)
     return go_on(request, "/approvals", f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
 
 
@@ -133,7 +133,7 @@ def _page(
     number: str | None,
     *,
     problems: Sequence[Problem] = (),
-    conflict: str = "",
+    conflict: Conflict | None = None,
     chosen: Choice | None = None,
     comment: str = "",
     status: int = 200,
@@ -162,7 +162,7 @@ def _page(
         following=items[position + 1].number if position is not None and position + 1 < len(items) else None,
         errors=FieldErrors.of(problems),
         summary=[("decision-approve" if each.field == "decision" else each.field, each.message) for each in problems],
-        conflict=conflict,
+        conflict=(conflict.title, conflict.told(me.zone)) if conflict else None,
         chosen=chosen.value if chosen else "",
         comment=comment,
     )
@@ -195,6 +195,9 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         if each.application.id != application.id
     ]
     checks = checks_of(content.terms, recipients, current, difference, beside, wall_now())
+    in_the_way = applications.license_in_the_way(session, content.request.request, application.environment)
+    if in_the_way is not None and current is not None and Status(application.status) is Status.SUBMITTED:
+        checks = (already_licensed(in_the_way), *checks)
     if not own:
         checks = (*checks, Check(CheckKind.PASS, "You did not submit or edit this application"))
     return Panel(

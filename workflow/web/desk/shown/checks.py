@@ -37,6 +37,13 @@ class Reachable(Protocol):
     certificate_ends_at: datetime | None
 
 
+class Licensed(Protocol):
+    """What is read of a license."""
+
+    license_id: str
+    version: int
+
+
 @dataclass(frozen=True)
 class InForce:
     """The license an application is compared with."""
@@ -66,6 +73,15 @@ def checks_of(
 ) -> tuple[Check, ...]:
     """The checks of an application whose answers are complete."""
     return (*_continuity(terms, current), *_rivals(beside), *_losses(difference), *_reach(recipients, now))
+
+
+def already_licensed(issued: Licensed) -> Check:
+    """A first license is asked for, and the platform has one by now."""
+    return Check(
+        CheckKind.FAIL,
+        f"{issued.license_id} has version {issued.version} already",
+        "This asks for a first license, so it cannot be approved. Send it back: the liaison makes it a change.",
+    )
 
 
 def failed(count: int) -> Check:

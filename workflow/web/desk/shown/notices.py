@@ -9,6 +9,7 @@ from workflow.domain.application import Status
 from workflow.domain.events import ApplicationRejected, ChangesRequested, Job, LicenseNotActivated
 from workflow.templating import instant
 from workflow.web.desk.shown.activity import StoredEvent, entry
+from workflow.web.desk.shown.checks import Licensed
 from workflow.web.desk.shown.delivery import ShownDelivery
 
 
@@ -46,6 +47,7 @@ def notices_of(
     deliveries: Sequence[tuple[str, str, ShownDelivery]],
     jobs: Sequence[Owed],
     *,
+    in_the_way: Licensed | None,
     waiting_installations: int,
     facts: Sequence[StoredEvent],
     zone: str,
@@ -53,6 +55,7 @@ def notices_of(
     """The notices of an application, the most pressing first."""
     return (
         *_words_of_approvers(application, facts),
+        *_licensed_meanwhile(in_the_way),
         *_signing(application, jobs, zone),
         *_delivering(deliveries),
         *_letters(jobs),
@@ -72,6 +75,15 @@ def _words_of_approvers(application: Subject, facts: Sequence[StoredEvent]) -> I
     if last is not None:
         said = entry(last)
         yield Notice(kind, icon, said.title, quote=said.quote, action=action)
+
+
+def _licensed_meanwhile(issued: Licensed | None) -> Iterable[Notice]:
+    if issued is not None:
+        text = (
+            f"{issued.license_id} version {issued.version} was issued through another application, so this cannot be approved "
+            "as a new license. Choose change, and look at the difference."
+        )
+        yield Notice("warn", "triangle-alert", "This platform has a license meanwhile", text, action="edit")
 
 
 def _signing(application: Subject, jobs: Sequence[Owed], zone: str) -> Iterable[Notice]:
