@@ -100,7 +100,6 @@ def test_a_revision_shows_what_is_not_licensed_too(browser: Open, company: Compa
     liaison.send(
         f"/applications/{number}/edit", recipients=[WITH_CERTIFICATE], contract_reference="C-77", note="", action="continue"
     )
-    assert "Told by e-mail as soon as you submit" in liaison.words
     liaison.send(f"/applications/{number}/submit")
     assert "The approvers were told by e-mail what changed." in liaison.words
     assert len(company.jobs(Job.LETTER)) == 2 * len(letters)

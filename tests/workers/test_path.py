@@ -66,7 +66,9 @@ def test_approvers_are_told_what_changed_since_they_were_told_before(
         if sent_back:
             seen = {"seen_revision": 1, "seen_version": application.version}
             choice = Choice.REQUEST_CHANGES
-            decisions.vote(session, company.approver, application, choice, comment="Fewer.", now=wall_now(), **seen)
+            decisions.vote(
+                session, company.approver, company.here.desk, application, choice, comment="Fewer.", now=wall_now(), **seen
+            )
         raw = json.loads(application.draft) | {"recipients": [WITH_CERTIFICATE, WITHOUT_CERTIFICATE], "note": "As agreed."}
         raw["limits"]["users"] = 600
         applying.save_draft(session, company.liaison, raw, wall_now(), application=application)
