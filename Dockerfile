@@ -1,4 +1,4 @@
-# One image for every process; the command says which: licdesk serve, relay, worker general, worker signing, beat, console.
+# One image for every process; the command says which: licdesk serve, relay, worker general, worker signing, witness, beat, console.
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -18,8 +18,8 @@ RUN python -m hatchling build --target wheel \
 FROM python:${PYTHON}
 # A number and not a name, so that an orchestrator can see that it is not root.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin licdesk \
- && install --directory --owner=10001 --mode=0700 /data /keys \
- && install --directory --owner=10001 --mode=0755 /trust
+ && install --directory --owner=10001 --mode=0700 /data /keys /auditor-keys /console \
+ && install --directory --owner=10001 --mode=0755 /trust /checkpoints
 COPY --from=build /opt/licdesk /opt/licdesk
 ENV PATH=/opt/licdesk/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LICDESK_DATA_DIR=/data
 USER 10001

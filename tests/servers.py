@@ -30,6 +30,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from workflow.cli import broker
 from workflow.database import create_engine
+from workflow.db import powers
 from workflow.db.migrations import upgrade
 
 IN_CI = os.environ.get("CI") == "true"
@@ -159,6 +160,7 @@ def keep_postgres(directory: Path, run: int) -> None:
         server.execute(f"CREATE DATABASE {TEMPLATE}")
         engine = create_engine(server.url(TEMPLATE))
         upgrade(engine)
+        powers.establish(engine)
         engine.dispose()  # a template with a connection cannot be copied
         waiting = directory / "postgres.new"
         waiting.write_text(json.dumps({"port": server.port}))

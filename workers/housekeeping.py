@@ -28,8 +28,12 @@ def _escalate(here: Runtime) -> None:
 
 @general.task(name="housekeeping.scan")  # type: ignore[untyped-decorator]  # Celery has no types
 def scan() -> None:
+    """What is due by the clock, as this process."""
+    look_around(runtime())
+
+
+def look_around(here: Runtime) -> None:
     """Owes every reminder that is due, in batches of their own transactions; running twice owes nothing twice."""
-    here = runtime()
     while True:
         with transaction(here.engine) as session:
             looked_at = reminders.queue_due(session, here.desk, utc_now(), BATCH)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import typer
+from sqlalchemy import make_url
 
 from workflow.cli.main import app
+from workflow.db.powers import Power, role_name
 from workflow.settings import (
     BeatSettings,
     ConsoleSettings,
@@ -19,6 +21,7 @@ from workflow.settings import (
     DeskSettings,
     RelaySettings,
     SigningSettings,
+    WitnessSettings,
     WorkerSettings,
     known_variables,
     load,
@@ -28,10 +31,12 @@ from workflow.settings import (
 ROOT = Path(__file__).parents[2]
 ROLES: dict[str, type] = {
     "migrate": Database,
+    "roles": Database,
     "web": DeskSettings,
     "relay": RelaySettings,
     "worker": WorkerSettings,
     "signing": SigningSettings,
+    "witness": WitnessSettings,
     "beat": BeatSettings,
     "console": ConsoleSettings,
 }
@@ -111,7 +116,7 @@ def test_settings_of_each_service_load(service: str, tmp_path: Path) -> None:
     for name, value in environ.items():
         if name.endswith("_FILE"):  # what the engine mounts there
             (tmp_path / "secret").write_text("a secret long enough")
-            environ[name] = str(tmp_path / "secret") if value.startswith("/run/secrets/") else value
+            environ[name] = str(tmp_path / "secret") if value.startswith(("/run/secrets/", "/auditor-keys/")) else value
     load(ROLES[service], environ)
 
 
@@ -128,6 +133,27 @@ def test_issuer_keys_are_mounted_where_they_are_used_only() -> None:
     assert composed()["make-keys"]["network_mode"] == "none"
 
 
+def test_auditors_keys_are_mounted_where_they_are_used_only() -> None:
+    mounted = {name for name, each in composed().items() if any(v["source"] == "auditor-keys" for v in each.get("volumes", []))}
+    assert mounted == {"witness", "make-keys"}
+
+
+def test_each_process_signs_in_to_the_database_under_its_own_role_with_its_own_password() -> None:
+    roles = {"web": "web", "relay": "relay", "worker": "worker", "signing": "signer", "witness": "witness"}
+    found = {}
+    for name, each in ours().items():
+        url = (each.get("environment") or {}).get("LICDESK_DATABASE_URL")
+        if url:
+            passes = [secret["source"] for secret in each["secrets"] if secret.get("target", "").endswith("pgpass")]
+            found[name] = (make_url(url).username, passes)
+    owner = ("licdesk", found["migrate"][1])
+    assert owner[1] != ["pgpass_web"]
+    assert found == {
+        **{name: (role_name(Power(role)), [f"pgpass_{role}"]) for name, role in roles.items()},
+        **dict.fromkeys(("migrate", "roles"), owner),
+    }
+
+
 @pytest.mark.parametrize("service", sorted(composed()))
 def test_each_service_is_locked_down(service: str) -> None:
     each = composed()[service]
@@ -135,7 +161,7 @@ def test_each_service_is_locked_down(service: str) -> None:
     assert each["security_opt"] == ["no-new-privileges:true"]
     assert each["cap_drop"] == ["ALL"]
     assert "privileged" not in each
-    one_shot = service in ("migrate", "make-keys")
+    one_shot = service in ("migrate", "roles", "make-keys")
     assert each["restart"] == ("no" if one_shot else "always")
     assert all(port.get("host_ip") == "127.0.0.1" for port in each.get("ports", []))
 
@@ -144,4 +170,4 @@ def test_no_secret_stands_in_the_file() -> None:
     for each in composed().values():
         for name, value in (each.get("environment") or {}).items():
             if any(word in name for word in ("PASSWORD", "SECRET", "TOKEN")):
-                assert str(value).startswith("/run/secrets/"), name
+                assert str(value).startswith(("/run/secrets/", "/auditor-keys/")), name

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 
 from tests.web.api import Program
 from tests.web.desk import ORIGIN, PASSWORD, Browser
-from tests.workers.company import Company
+from tests.workers.company import Company, url_as
 from tests.workers.conftest import company, issuer_keys, mail_keys
 from workflow.database import transaction
+from workflow.db.powers import Power
 from workflow.db.queries import customers as customer_queries
 from workflow.db.queries import people
 from workflow.domain.roles import Role, system
@@ -59,7 +60,7 @@ def app(company: Company) -> Iterator[FastAPI]:
             person.password_hash = PASSWORD_HASH
     settings = DeskSettings(
         mode=Mode.DEMO,
-        database_url=company.engine.url.render_as_string(hide_password=False),
+        database_url=url_as(Power.WEB, company.engine),
         public_url=ORIGIN,
         secure_cookies=False,
         mail_ca=company.here.settings.mail_ca,

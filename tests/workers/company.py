@@ -12,7 +12,8 @@ from workers import delivery, letters, reminders, signing
 from workers.claims import Claimant, perform
 from workers.runtime import Runtime, owner_name
 from workers.signing import SigningRoom
-from workflow.database import transaction
+from workflow.database import create_engine, transaction
+from workflow.db.powers import Power, role_name
 from workflow.db.queries import applications
 from workflow.db.tables import Application, JobRow
 from workflow.domain.approvals import Choice
@@ -34,9 +35,10 @@ WITHOUT_CERTIFICATE = "yu.chen@harbourline.example"
 
 @dataclass
 class Company:
-    """Everything a job can meet, on one database."""
+    """Everything a job can meet, on one database. `engine` is its owner's; pages, workers and signer each have their own."""
 
     engine: Engine
+    web: Engine
     here: Runtime
     room: SigningRoom
     liaison: Actor
@@ -61,12 +63,12 @@ class Company:
             "note": "Order PO-88213.",
             **changes,
         }
-        with transaction(self.engine) as session:
+        with transaction(self.web) as session:
             return applying.apply(session, self.liaison, self.here.desk, raw, now).number
 
     def approve(self, number: str) -> None:
         """The approver's yes, which completes the requirements."""
-        with transaction(self.engine) as session:
+        with transaction(self.web) as session:
             application = applications.get_application(session, number)
             decisions.vote(
                 session,
@@ -105,11 +107,17 @@ class Company:
                 perform(str(row.id), work, Claimant(self.engine, owner_name("test"), timedelta(seconds=60), 3))
 
 
+def url_as(power: Power, engine: Engine) -> str:
+    """The URL of the engine's database for one kind of process: with PostgreSQL each has a role of its own, as in life."""
+    url = engine.url if engine.dialect.name == "sqlite" else engine.url.set(username=role_name(power))
+    return url.render_as_string(hide_password=False)
+
+
 def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_keys: Path, archive: Path) -> Company:
     """A liaison, an approver, an operator, and one customer with two recipients; nothing applied for yet."""
     for folder in ("new", "cur", "tmp"):
         (archive / folder).mkdir(parents=True, exist_ok=True)
-    url = engine.url.render_as_string(hide_password=False)
+    url = url_as(Power.WORKER, engine)
     settings = WorkerSettings(
         mode=Mode.DEMO,
         database_url=url,
@@ -121,11 +129,11 @@ def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_k
     )
     desk = desk_from(settings)
     signer = MailSigner.load(mail_keys.signer_certificate, mail_keys.signer_key, address=SENDER, at=wall_now())
-    here = Runtime(settings, engine, desk, MailTransport(settings), signer, owner_name("test"))
+    here = Runtime(settings, create_engine(url, ping=False), desk, MailTransport(settings), signer, owner_name("test"))
     room = SigningRoom(
         SigningSettings(
             mode=Mode.DEMO,
-            database_url=url,
+            database_url=url_as(Power.SIGNER, engine),
             trust_dir=issuer_keys / "trust",
             issuer_keys=",".join(
                 f"{name.upper()}=file:{issuer_keys}/keys/issuer-{name}.pem" for name in ("dev", "uat", "prod")
@@ -172,4 +180,12 @@ def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_k
                 now=wall_now(),
                 wall=wall_now(),
             )
-    return Company(engine, here, room, actors[Role.LIAISON], actors[Role.APPROVER], actors[Role.OPERATOR])
+    return Company(
+        engine,
+        create_engine(url_as(Power.WEB, engine)),
+        here,
+        room,
+        actors[Role.LIAISON],
+        actors[Role.APPROVER],
+        actors[Role.OPERATOR],
+    )

@@ -47,4 +47,6 @@ def company(engine: Engine, smtp: SmtpCatcher, mail_keys: DemoFiles, issuer_keys
     made = company_on(engine, smtp_port=smtp.port, mail_keys=mail_keys, issuer_keys=issuer_keys, archive=tmp_path / "archive")
     yield made
     made.here.transport.close()
+    made.here.engine.dispose()
+    made.web.dispose()
     made.room.engine.dispose()
