@@ -8,21 +8,22 @@ import pytest
 from sqlmodel import select
 
 from tests import people
-from tests.builders import DESK, NOW, Office, answers
+from tests.builders import DESK, NOW, YU, Office, answers
 from tests.domain.policy.written import FOUR, HEAD, LARGE, PROD, WIDER, policy
+from workflow.db import outbox
 from workflow.db.queries import applications, overview
 from workflow.db.queries import people as person_queries
 from workflow.db.queries import policies as kept
 from workflow.db.tables import EventRow, RequirementRow, Revision, RoleGrant, VoteRow
 from workflow.domain.approvals import Choice, NotEligible, Outcome, VotedAlready
-from workflow.domain.events import Job
+from workflow.domain.events import ApplicationApproved, Job
 from workflow.domain.policy import Policy, PolicyBroken
 from workflow.domain.roles import Actor, Role
 from workflow.errors import Misconfigured
 from workflow.services import accounts, decisions, issuing, policies
 from workflow.services import applications as applying
 from workflow.services.desk import desk_from
-from workflow.services.issuing import NotApproved
+from workflow.services.issuing import ContentChanged, NotApproved
 from workflow.services.policies import NobodyCanApprove, PolicyUnreadable
 from workflow.settings import Database
 
@@ -364,3 +365,94 @@ def test_a_revision_is_asked_about_anew(strict: Office) -> None:
         (2, "approvers"),
         (2, "security"),
     ]
+
+
+# Revisions of what waits
+
+
+def revised(office: Office, number: str, **changes: object) -> None:
+    with office.work() as session:
+        application = applications.get_application(session, number)
+        applying.save_draft(session, people.LIAISON, answers(**changes), NOW, application=application)
+    office.submit(number)
+
+
+SOME = {"limits__users": 100, "limits__agents": 10}
+
+
+def test_a_changed_note_leaves_approvals_standing(strict: Office) -> None:
+    number = strict.submitted(**SOME)
+    strict.vote(number)
+    revised(strict, number, **SOME, note="Order PO-88213, see the contract.")
+    revised(strict, number, **SOME, note="Order PO-88213, see both contracts.")
+    assert waiting(strict, colleague(people.APPROVER)) == [], "their word stands"
+    with pytest.raises(VotedAlready):
+        strict.vote(number)
+    assert strict.vote(number, actor=people.SECURITY).outcome is Outcome.APPROVED
+    assert strict.sign(number).version == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"limits__users": 101}, {"recipients": [YU]}, {"contract_reference": "C-2026-78"}],
+    ids=["users", "recipients", "contract"],
+)
+def test_any_other_change_makes_approvals_stale(strict: Office, change: dict[str, object]) -> None:
+    number = strict.submitted(**SOME)
+    strict.vote(number)
+    revised(strict, number, **{**SOME, **change})
+    assert waiting(strict, colleague(people.APPROVER)) == [number]
+    assert strict.vote(number, actor=people.SECURITY).outcome is Outcome.PENDING
+    assert strict.vote(number).outcome is Outcome.APPROVED
+    strict.sign(number)
+
+
+def test_what_was_sent_back_starts_without_approvals(strict: Office) -> None:
+    number = strict.submitted(**SOME)
+    strict.vote(number)
+    strict.vote(number, Choice.REQUEST_CHANGES, actor=people.LEAD)
+    revised(strict, number, **SOME, note="The same again.")
+    assert strict.vote(number, actor=people.SECURITY).outcome is Outcome.PENDING
+
+
+def test_an_approval_that_was_taken_back_does_not_come_back(office: Office) -> None:
+    number = office.approved()
+    with office.work() as session:
+        application = applications.get_application(session, number)
+        decisions.rescind(session, people.APPROVER, application, application.version, "Wait.", NOW)
+    office.submit(number)
+    assert office.status(number) == "submitted"
+    with office.work() as session:
+        assert (
+            decisions.where_it_stands(session, office.desk.policy, applications.get_application(session, number)).people == ()
+        )
+
+
+def test_approvals_of_other_content_are_not_made_to_stand_by_hand(strict: Office) -> None:
+    number = strict.submitted(**SOME)
+    strict.vote(number)
+    revised(strict, number, **SOME, recipients=[YU])
+    strict.vote(number, actor=people.SECURITY)
+    with strict.work() as session:
+        session.exec(select(Revision).where(Revision.number == 2)).one().approvals_from = 1
+    by_hand(strict, number)
+    with strict.work() as session, pytest.raises(ContentChanged, match=r"Revision 1 .* is not what is to be signed"):
+        issuing.claims_to_sign(session, strict.desk, applications.get_application(session, number), NOW)
+
+
+def test_approvals_from_before_it_was_sent_back_are_not_made_to_stand_by_hand(strict: Office) -> None:
+    number = strict.submitted(**SOME)
+    strict.vote(number)
+    with strict.work() as session:
+        vote = session.exec(select(VoteRow)).one()
+    strict.vote(number, Choice.REQUEST_CHANGES, actor=people.LEAD)
+    strict.submit(number)
+    strict.vote(number, actor=people.SECURITY)
+    with strict.work() as session:
+        session.exec(select(Revision).where(Revision.number == 2)).one().approvals_from = 1
+        session.delete(session.exec(select(VoteRow).where(VoteRow.choice == "request_changes")).one())
+        application = applications.get_application(session, number)
+        application.status = "approved"
+        fact = ApplicationApproved(2, vote.content_digest, 2, TWO_PEOPLE.sha256)
+        outbox.record(session, fact, people.SECURITY, NOW, application=application)
+    refused_to_sign(strict, number, "does not tell of its approval")

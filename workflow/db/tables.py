@@ -196,7 +196,10 @@ class Application(DeskTable, table=True):
 
 
 class Revision(DeskTable, table=True):
-    """What was submitted, word for word, and what the policy said to it besides the requirements. Never updated."""
+    """What was submitted, word for word, and what the policy said to it besides the requirements. Never updated.
+
+    `approvals_from`: approvals of that revision and later ones count, since only notes were changed between.
+    """
 
     __table_args__ = (UniqueConstraint("application", "number"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -206,6 +209,7 @@ class Revision(DeskTable, table=True):
     content_sha256: str = Field(max_length=64)
     content_digest: str = Field(max_length=64)
     author: UUID = Field(foreign_key="person.id")
+    approvals_from: int
     policy_sha256: str = Field(max_length=64)
     distinct_people: int
     automatic: bool

@@ -123,6 +123,11 @@ def content_from(document: Mapping[str, Any]) -> ApplicationContent:
     )
 
 
+def same_but_for_the_note(one: ApplicationContent, other: ApplicationContent) -> bool:
+    """Whether approvers would decide on the same: everything but the note to them is equal, the recipients too."""
+    return replace(one, request=replace(one.request, note=other.request.note)) == other
+
+
 @dataclass(frozen=True)
 class TermChange:
     """One answer that differs from an earlier one. `loses` marks what stops working or shrinks."""

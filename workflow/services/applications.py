@@ -22,6 +22,7 @@ from workflow.domain.content import (
     content_document,
     content_from,
     request_document,
+    same_but_for_the_note,
 )
 from workflow.domain.events import (
     ApplicationApproved,
@@ -189,11 +190,12 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
     contributors = applications.contributors(session, application.id) | {actor.person_id}
     require_possible(route.quorum, staff, contributors)
     adopt(session, desk.policy, now)
-    revision = _add_revision(session, actor, application, content, environment, desk.policy, route, now)
+    stands_on = before if revised and before and same_but_for_the_note(content_of_revision(before), content) else None
+    revision = _add_revision(session, actor, application, content, environment, desk.policy, route, stands_on, now)
     fact: ApplicationRevised | ApplicationSubmitted
     asked = sorted({person for group in route.quorum.groups for person in staff[group]} - contributors)
     if revised and before is not None:
-        changed = before.content_digest != revision.content_digest
+        changed = stands_on is None
         fact = ApplicationRevised(
             revision.number, revision.content_digest, changed, revision.policy_sha256, content.request.note
         )
@@ -306,6 +308,7 @@ def _add_revision(
     environment: Environment,
     policy: Policy,
     route: Route,
+    stands_on: Revision | None,
     now: datetime,
 ) -> Revision:
     assert actor.person_id is not None
@@ -319,6 +322,7 @@ def _add_revision(
         content_sha256=hashlib.sha256(stored).hexdigest(),
         content_digest=digest_of(content),
         author=actor.person_id,
+        approvals_from=stands_on.approvals_from if stands_on else number,
         policy_sha256=policy.sha256,
         distinct_people=route.quorum.distinct,
         automatic=route.quorum.automatic,

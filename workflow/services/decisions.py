@@ -54,10 +54,17 @@ class Ballot:
     votes: tuple[Vote, ...]
     contributors: frozenset[UUID]
     rows: tuple[VoteRow, ...]
+    standing: tuple[Revision, ...]
+    """The current revision, and those before it that differ by their notes only: their approvals count."""
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The revisions whose approvals count."""
+        return frozenset(each.number for each in self.standing)
 
     def has_voted(self, person: UUID) -> bool:
-        """Whether the person has decided on the current revision."""
-        return any(each.person == person and each.revision == self.revision.number for each in self.votes)
+        """Whether the person has decided on what is decided on now."""
+        return any(each.person == person and each.revision in self.numbers for each in self.votes)
 
     def with_vote(self, vote: Vote) -> "Ballot":
         """The ballot with one more vote."""
@@ -68,7 +75,7 @@ class Ballot:
         return decide(
             quorum,
             self.votes,
-            revisions={self.revision.number},
+            revisions=self.numbers,
             content_digest=self.revision.content_digest,
             contributors=self.contributors,
         )
@@ -154,8 +161,11 @@ def vote(
 
 def may_rescind(session: Session, actor: Actor, application: Application) -> bool:
     """Whether the actor's word can take the approval back: an operator's, or that of someone who gave it."""
-    return may(actor, Permission.OPERATE) or any(
-        row.person == actor.person_id and row.revision == application.revision and row.choice == Choice.APPROVE.value
+    if may(actor, Permission.OPERATE):
+        return True
+    revision = applications.current_revision(session, application)
+    return revision is not None and any(
+        row.person == actor.person_id and row.revision >= revision.approvals_from and row.choice == Choice.APPROVE.value
         for row in applications.votes_on(session, application.id)
     )
 
@@ -185,18 +195,21 @@ def ballot_of(session: Session, policy: Policy, application: Application) -> Bal
     if current is None:
         raise RevisionMissing(f"{application.number} has no revision {application.revision}. Look at its history.")
     rows = applications.votes_on(session, application.id)
+    submitted_at = {each.number: each.created_at for each in revisions}
     votes = tuple(
         Vote(
             person=row.person,
             revision=row.revision,
             content_digest=row.content_digest,
             choice=Choice(row.choice),
-            groups=groups_of(session, policy, row.on_behalf_of or row.person, current.created_at, row.at),
+            groups=groups_of(session, policy, row.on_behalf_of or row.person, submitted_at[row.revision], row.at),
             on_behalf_of=row.on_behalf_of,
         )
         for row in rows
+        if row.revision in submitted_at
     )
-    return Ballot(current, votes, frozenset(each.author for each in revisions), tuple(rows))
+    standing = tuple(each for each in revisions if current.approvals_from <= each.number <= current.number)
+    return Ballot(current, votes, frozenset(each.author for each in revisions), tuple(rows), standing)
 
 
 def quorum_of(session: Session, application: Application, revision: Revision) -> Quorum:

@@ -45,7 +45,7 @@ def _take(session: Session, policy: Policy, application: Application, step: Esca
             )
         case StepKind.ADD:
             able = _able(session, policy, ballot, {step.group_name}, now)
-            voted = any(step.group_name in vote.groups and vote.revision == step.revision for vote in ballot.votes)
+            voted = any(step.group_name in vote.groups and vote.revision in ballot.numbers for vote in ballot.votes)
             if not able and not voted:
                 # One more requirement that nobody can meet would only leave the application stuck.
                 application.attention = f"{step.explanation} But nobody of {step.group_name} can decide on this application."

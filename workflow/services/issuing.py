@@ -17,7 +17,7 @@ from workflow.db.queries import customers, events, licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import Outcome
-from workflow.domain.content import content_from
+from workflow.domain.content import ApplicationContent, content_from, same_but_for_the_note
 from workflow.domain.events import (
     ApplicationApproved,
     ApplicationRejected,
@@ -37,7 +37,7 @@ from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
 from workflow.services.applications import require_first
 from workflow.services.claims import Seal, claims_for
-from workflow.services.decisions import ballot_of, quorum_of
+from workflow.services.decisions import Ballot, ballot_of, quorum_of
 from workflow.services.desk import Desk
 from workflow.services.policies import route_for
 
@@ -55,6 +55,8 @@ _DECISIONS = frozenset(
     )
 )
 """What can happen to an application between draft and signature: the last of it must be the approval."""
+
+_HANDED_IN = frozenset({ApplicationSubmitted.type, ApplicationRevised.type})
 
 
 class NotApproved(Conflict):
@@ -96,7 +98,8 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
         raise NotApproved(
             f"{application.number} is marked approved, but its votes come to {decision.outcome.value}. {missing}".strip()
         )
-    votes = [row for row in ballot.rows if row.revision == revision.number]
+    votes = [row for row in ballot.rows if row.revision in ballot.numbers]
+    _require_same_content(application, ballot, content)
     _require_told_by_history(session, application, revision, votes)
     require_first(session, application, content.request.request)
     newest = licenses.newest_version(session, content.license_id)
@@ -124,22 +127,40 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
     return claims
 
 
+def _require_same_content(application: Application, ballot: Ballot, content: ApplicationContent) -> None:
+    """Raises ContentChanged unless every revision whose approvals count says the same, but for its note."""
+    for each in ballot.standing:
+        unaltered = hashlib.sha256(each.content.encode()).hexdigest() == each.content_sha256
+        if not unaltered or not same_but_for_the_note(content_from(json.loads(each.content)), content):
+            raise ContentChanged(f"Revision {each.number} of {application.number} is not what is to be signed.")
+
+
 def _require_told_by_history(session: Session, application: Application, revision: Revision, votes: Sequence[VoteRow]) -> None:
     """Raises NotApproved unless the history is unbroken, its last decision is the approval of this very revision, and it tells
-    of every vote. A row is quickly changed by hand; a chain is not."""
+    of every vote; and unless nothing but approvals and changed notes came since the first revision whose approvals count. A
+    row is quickly changed by hand; a chain is not.
+    """
     stream = str(application.id)
     told = events.of_stream(session, stream)
     head = events.head_of(session, stream)
     decided = [row for row in told if row.type in _DECISIONS]
     what = (revision.number, revision.content_digest)
+    first = (revision.approvals_from, revision.content_digest)
+    handed_in = [at for at, row in enumerate(decided) if row.type in _HANDED_IN and _about(row) == first]
+    since = decided[handed_in[-1] + 1 : -1] if handed_in else decided
     recorded = {(row.hash, row.actor, *_about(row)) for row in decided if row.type == ApprovalRecorded.type}
     if (
         break_in(told, head) is not None
         or not decided
         or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
-        or any((row.event_hash, f"person:{row.person}", *what) not in recorded for row in votes)
+        or any(row.type != ApprovalRecorded.type and not _changed_the_note_only(row) for row in since)
+        or any((row.event_hash, f"person:{row.person}", row.revision, row.content_digest) not in recorded for row in votes)
     ):
         raise NotApproved(f"The history of {application.number} does not tell of its approval as the votes do. Look at both.")
+
+
+def _changed_the_note_only(row: EventRow) -> bool:
+    return row.type == ApplicationRevised.type and json.loads(row.payload)["content_changed"] is False
 
 
 def _about(row: EventRow) -> tuple[int | None, str | None]:

@@ -159,10 +159,15 @@ def decidable(person: UUID, groups: Collection[str]) -> tuple[Any, ...]:
         col(RequirementRow.revision) == col(Application.revision),
         col(RequirementRow.group_name).in_(sorted(groups)),
     )
-    voted = select(VoteRow.id).where(
-        VoteRow.person == person,
-        col(VoteRow.application) == col(Application.id),
-        col(VoteRow.revision) == col(Application.revision),
+    voted = (
+        select(VoteRow.id)
+        .join(Revision, col(Revision.application) == col(VoteRow.application))
+        .where(
+            VoteRow.person == person,
+            col(VoteRow.application) == col(Application.id),
+            col(Revision.number) == col(Application.revision),
+            col(VoteRow.revision) >= col(Revision.approvals_from),
+        )
     )
     wrote = select(Revision.id).where(Revision.author == person, col(Revision.application) == col(Application.id))
     seated = select(RoleGrant.id).where(

@@ -421,6 +421,7 @@ def upgrade() -> None:
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("content_digest", sa.String(length=64), nullable=False),
         sa.Column("author", sa.Uuid(), nullable=False),
+        sa.Column("approvals_from", sa.Integer(), nullable=False),
         sa.Column("policy_sha256", sa.String(length=64), nullable=False),
         sa.Column("distinct_people", sa.Integer(), nullable=False),
         sa.Column("automatic", sa.Boolean(), nullable=False),

@@ -217,7 +217,9 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
         for each in states
     ]
     votes = application_queries.votes_on(session, application.id)
-    approved = [each.person for each in votes if each.choice == "approve" and each.revision == application.revision]
+    revision = application_queries.current_revision(session, application)
+    counts_from = revision.approvals_from if revision else 0
+    approved = [each.person for each in votes if each.choice == "approve" and each.revision >= counts_from]
     names = people.names_of(session, approved)
     accepted = sum(1 for each in states if each.delivery is not None and each.delivery.state == "accepted")
     return Detail(
