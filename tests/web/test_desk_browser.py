@@ -168,6 +168,7 @@ def pages_of(made: dict[str, str]) -> dict[str, list[str]]:
         "approver": ["/", "/approvals", f"/approvals/{made['waiting']}", "/approvals?tab=decided"],
         "operator": ["/", "/operations"],
         "administrator": ["/"],
+        "auditor": ["/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],
     }
 
 

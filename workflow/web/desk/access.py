@@ -89,6 +89,7 @@ class Can:
     operate: bool
     edit_customers: bool
     download: bool
+    audit: bool
 
 
 def house_of(request: Request) -> House:
@@ -171,6 +172,7 @@ Liaison = Annotated[Me, Depends(allowed(Permission.APPLY))]
 Approver = Annotated[Me, Depends(allowed(Permission.DECIDE))]
 Operator = Annotated[Me, Depends(allowed(Permission.OPERATE))]
 CustomerEditor = Annotated[Me, Depends(allowed(Permission.EDIT_CUSTOMERS))]
+AuditReader = Annotated[Me, Depends(allowed(Permission.READ_AUDIT))]
 Downloader = Annotated[Me, Depends(allowed(Permission.DOWNLOAD_FILE))]
 
 
@@ -189,6 +191,7 @@ def page_context(request: Request) -> Mapping[str, object]:
             operate=me is not None and me.may(Permission.OPERATE),
             edit_customers=me is not None and me.may(Permission.EDIT_CUSTOMERS),
             download=me is not None and me.may(Permission.DOWNLOAD_FILE),
+            audit=me is not None and me.may(Permission.READ_AUDIT),
         ),
         "waiting": me.waiting if me else 0,
         "attention": me.attention if me else 0,

@@ -8,6 +8,7 @@ from workflow.errors import NotFound
 from workflow.web.desk.api import (
     about,
     applications,
+    audit,
     customers,
     history,
     jobs,
@@ -23,7 +24,7 @@ from workflow.web.desk.api.shapes import BASE
 
 router = APIRouter(prefix=BASE)
 router.include_router(receipts.router)  # its body is whatever arrives, and every sender gets the same answer
-for each in (applications, votes, history, licenses, revocations, customers, reminders, jobs, about, openapi):
+for each in (applications, votes, history, licenses, revocations, customers, reminders, jobs, audit, about, openapi):
     router.include_router(each.router, dependencies=[Depends(require_sound)])
 
 
