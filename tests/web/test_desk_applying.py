@@ -176,7 +176,7 @@ def test_an_environment_with_a_license_offers_renewal_and_change_instead_of_a_ne
     liaison = browser("liaison")
     liaison.open("/applications/new")
     assert f'action="/applications/{first}/renew"' in liaison.page.text
-    address = re.search(r'href="(/applications/new\?tenant=T-20817[^"]+request=change)"', liaison.page.text)
+    address = re.search(r'href="(/applications/new\?tenant=T-20817[^"]+)"[^>]*>Start a change', liaison.page.text)
     assert address
     liaison.open(address.group(1).replace("&amp;", "&"))
     form = dict(liaison.form("/applications/new"))

@@ -20,6 +20,7 @@ from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.cli.telling import Telling
 from workflow.cli.visitor import Visitor
 from workflow.domain.application import SPINE, Status
+from workflow.domain.events import REACHED_BY
 from workflow.domain.reminders import due_at
 from workflow.errors import Conflict
 from workflow.license_file import Environment, Expected, LicenseRefused, TrustChain, verify_license
@@ -32,7 +33,6 @@ SCAN_PATIENCE = 150.0
 POLL = 0.2
 REMINDER_HOUR = 9
 UNDECIDED = (Status.DRAFT, Status.SUBMITTED, Status.CHANGES_REQUESTED, Status.APPROVED)
-STATE_EVENTS = ("application.submitted", "application.approved", "license.issued", "license.delivered", "license.activated")
 
 Found = TypeVar("Found")
 
@@ -255,7 +255,7 @@ class Story:
 
     def _check_path(self, number: str) -> None:
         types = [each["type"] for each in self._liaison.pages(f"/applications/{number}/events")]
-        places = [types.index(each) if each in types else -1 for each in STATE_EVENTS]
+        places = [types.index(each) if each in types else -1 for each in REACHED_BY]
         self._expect(-1 not in places and places == sorted(places), f"{number} did not take the path; its events are {types}")
         self._tell.done(f"{number}: {' → '.join(each.value for each in SPINE)}")
 

@@ -10,15 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 
-from workflow.domain.application import SPINE
-
-WORDS = {
-    "application.submitted": "submitted",
-    "application.approved": "approved",
-    "license.issued": "issued",
-    "license.delivered": "delivered",
-    "license.activated": "activated",
-}
+from workflow.domain.application import SPINE, Status
+from workflow.domain.events import REACHED_BY
 
 
 class Telling:
@@ -47,7 +40,7 @@ class Telling:
 
     def event(self, event: Mapping[str, Any]) -> None:
         """A fact of the application's history. One of the five states stands out."""
-        state = WORDS.get(event["type"])
+        state = REACHED_BY.get(event["type"])
         name = f"[bold green]{state:<10}[/]" if state else f"[dim]{escape(event['type'])}[/]"
         progress = f" [dim]{self._spine(state)}[/]" if state else ""
         self._line("[green]●[/]" if state else "[dim]·[/]", f"{name} {escape(event['actor'])}{progress}")
@@ -78,6 +71,6 @@ class Telling:
         self._terminal.print(f"[dim]{self.seconds:6.1f} s[/] {mark} {text}{place}", soft_wrap=True)
 
     @staticmethod
-    def _spine(state: str) -> str:
-        reached = [each.value for each in SPINE].index(state) + 1
+    def _spine(state: Status) -> str:
+        reached = SPINE.index(state) + 1
         return "■" * reached + "□" * (len(SPINE) - reached)

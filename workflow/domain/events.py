@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from workflow.domain.application import Status
+
 SYSTEM_STREAM = "system"
 """Events that belong to no application: roles, keys, sign-ins, customers."""
 
@@ -360,6 +362,18 @@ class SystemFact(Event):
     what: str
     subject: str
     detail: str = ""
+
+
+REACHED_BY: Mapping[str, Status] = MappingProxyType(
+    {
+        ApplicationSubmitted.type: Status.SUBMITTED,
+        ApplicationApproved.type: Status.APPROVED,
+        LicenseIssued.type: Status.ISSUED,
+        LicenseDelivered.type: Status.DELIVERED,
+        LicenseActivated.type: Status.ACTIVATED,
+    }
+)
+"""The event, by its name, that brings an application to each of the five states."""
 
 
 def _letter(kind: LetterKind, audience: Audience) -> Owed:

@@ -59,6 +59,21 @@ def due(
     return Due(urgent, tuple(missed))
 
 
+def next_look_at(
+    *,
+    last_day: date,
+    time_zone: str,
+    valid_until: datetime,
+    grace_until: datetime,
+    steps: Iterable[int],
+    hour: int,
+    now: datetime,
+) -> datetime:
+    """When a license has to be looked at next: at its next step, then at its end, then at the end of its grace."""
+    step = next_step_at(last_day=last_day, time_zone=time_zone, steps=steps, hour=hour, now=now)
+    return step or (valid_until if now < valid_until else grace_until)
+
+
 def next_step_at(*, last_day: date, time_zone: str, steps: Iterable[int], hour: int, now: datetime) -> datetime | None:
     """When the next step after `now` falls due; None when the last one has passed."""
     ahead = sorted(each for each in (due_at(last_day, step, time_zone, hour) for step in steps) if each > now)

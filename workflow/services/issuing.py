@@ -30,7 +30,7 @@ from workflow.domain.events import (
     LicenseIssued,
     SigningFailed,
 )
-from workflow.domain.reminders import next_step_at
+from workflow.domain.reminders import next_look_at
 from workflow.domain.roles import Actor
 from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
@@ -202,10 +202,15 @@ def record_issued(
         valid_until=claims.valid_until,
         grace_until=claims.grace_until,
         issued_at=claims.issued_at,
-        next_reminder_at=next_step_at(
-            last_day=last_day, time_zone=claims.time_zone, steps=desk.reminder_days, hour=desk.reminder_hour, now=now
-        )
-        or claims.valid_until,
+        next_reminder_at=next_look_at(
+            last_day=last_day,
+            time_zone=claims.time_zone,
+            valid_until=claims.valid_until,
+            grace_until=claims.grace_until,
+            steps=desk.reminder_days,
+            hour=desk.reminder_hour,
+            now=now,
+        ),
     )
     session.add(issued)
     session.flush()  # the unique keys speak now, before anything else is written

@@ -15,7 +15,7 @@ from workflow.db.queries import applications, customers, licenses, moves, people
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.domain.application import Action, Status, allows
 from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderAcknowledged, ReminderSent
-from workflow.domain.reminders import due, next_step_at
+from workflow.domain.reminders import due, next_look_at
 from workflow.domain.roles import Actor, Permission, Role, may, require, system
 from workflow.errors import NotFound
 from workflow.services.desk import Desk
@@ -119,9 +119,15 @@ def _look_at(session: Session, desk: Desk, issued: IssuedLicense, now: datetime)
     if now >= issued.grace_until:
         _expire(session, issued, now)
         return
-    issued.next_reminder_at = next_step_at(
-        last_day=issued.last_day, time_zone=issued.time_zone, steps=desk.reminder_days, hour=desk.reminder_hour, now=now
-    ) or (issued.valid_until if now < issued.valid_until else issued.grace_until)
+    issued.next_reminder_at = next_look_at(
+        last_day=issued.last_day,
+        time_zone=issued.time_zone,
+        valid_until=issued.valid_until,
+        grace_until=issued.grace_until,
+        steps=desk.reminder_days,
+        hour=desk.reminder_hour,
+        now=now,
+    )
 
 
 def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, skipped: str | None) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -18,7 +17,7 @@ from workflow.db.tables import Application, Recipient, Tenant
 from workflow.domain.application import Status
 from workflow.domain.content import ApplicationContent, request_document
 from workflow.domain.events import ChangesRequested
-from workflow.domain.terms import TermsRefused, day_in, read_request
+from workflow.domain.terms import RequestType, TermsRefused, day_in, read_request
 from workflow.errors import Problem
 from workflow.services import applications, policies
 from workflow.templating import day
@@ -85,7 +84,6 @@ def start(
     tenant: Annotated[str, Query()] = "",
     environment: Annotated[str, Query()] = "",
     q: Annotated[str, Query()] = "",
-    kind: Annotated[str, Query(alias="request")] = "",
 ) -> Response:
     """Without a customer: who is it for. With one: the form, filled from the license in force when there is one."""
     if not tenant:
@@ -103,7 +101,7 @@ def start(
         )
     with reading(house.engine) as session:
         setting = _setting(session, tenant)
-        values = _first_values(session, setting, environment, kind)
+        values = _first_values(session, setting, environment)
         return _form(request, house, session, setting, values)
 
 
@@ -302,8 +300,8 @@ def _setting(session: Session, tenant_id: str) -> Setting:
     return Setting(tenant, environments, customers.recipients_of_tenant(session, tenant.id), in_force, in_hand)
 
 
-def _first_values(session: Session, setting: Setting, environment: str, kind: str) -> FormValues:
-    """What a new form starts with: the license in force, or the customer's zone and all recipients."""
+def _first_values(session: Session, setting: Setting, environment: str) -> FormValues:
+    """What a new form starts with: a change of the license in force, or the customer's zone and all recipients."""
     chosen = next((each for each in setting.environments if each.value == environment), None)
     blank = FormValues(
         tenant_id=setting.tenant.tenant_id,
@@ -319,18 +317,8 @@ def _first_values(session: Session, setting: Setting, environment: str, kind: st
     application = application_queries.get_application(session, current.number)
     content = applications.content_of(session, application)
     values = FormValues.of(request_document(content.request))
-    today = day_in(values.time_zone, utc_now())
-    if kind == "renewal":
-        first = max(today, current.terms.last_day + timedelta(days=1))
-        values = replace(values, first_day=first.isoformat(), last_day="")
-    known = blank.recipients
-    return replace(
-        values,
-        request=kind if kind in ("renewal", "change") else "change",
-        note="",
-        contract_reference="",
-        recipients=values.recipients & known,
-    )
+    known = values.recipients & blank.recipients
+    return replace(values, request=RequestType.CHANGE.value, note="", contract_reference="", recipients=known)
 
 
 def _assess(

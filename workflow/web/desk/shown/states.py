@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from workflow.domain.application import SPINE, Status
+from workflow.domain.events import REACHED_BY, ApplicationSubmitted
 from workflow.templating import instant
 
 
@@ -84,15 +85,6 @@ class Fact(Protocol):
     at: datetime
 
 
-_REACHED_BY: Mapping[str, Status] = MappingProxyType(
-    {
-        "application.submitted": Status.SUBMITTED,
-        "application.approved": Status.APPROVED,
-        "license.issued": Status.ISSUED,
-        "license.delivered": Status.DELIVERED,
-        "license.activated": Status.ACTIVATED,
-    }
-)
 _STOPPED_BY: Mapping[Status, str] = MappingProxyType(
     {
         Status.CHANGES_REQUESTED: "application.changes_requested",
@@ -127,10 +119,10 @@ def steps(status: str, facts: Iterable[Fact], zone: str, *, delivered_to: str = 
     reached: dict[Status, Fact] = {}
     stopped: Fact | None = None
     for fact in facts:
-        if fact.type == "application.submitted":
+        if fact.type == ApplicationSubmitted.type:
             reached.clear()
-        if fact.type in _REACHED_BY:
-            reached[_REACHED_BY[fact.type]] = fact
+        if fact.type in REACHED_BY:
+            reached[REACHED_BY[fact.type]] = fact
         if fact.type == _STOPPED_BY.get(state):
             stopped = fact
     said = {Status.DELIVERED: delivered_to, Status.APPROVED: approved_by}
