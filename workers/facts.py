@@ -6,7 +6,9 @@ from sqlmodel import Session
 
 from workflow.db.queries import applications, customers, deliveries, licenses, people
 from workflow.db.tables import Application, IssuedLicense
+from workflow.domain.application import Standing
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.terms import last_usable_day
 from workflow.mail.letters import ApplicationFacts, Delivered, LicenseFacts, Successor, TermChange
 from workflow.mail.letters import Desk as Sender
@@ -14,12 +16,11 @@ from workflow.services.applications import content_of, content_of_revision
 from workflow.services.desk import Desk
 
 DELIVERY_WORDS = {
-    "prepared": "Not sent yet, will try again",
-    "sending": "Being sent",
-    "accepted": "Accepted by mail server",
-    "in_doubt": "In doubt, an operator looks into it",
-    "refused": "Refused by mail server",
-    "skipped": "Not sent",
+    DeliveryState.PREPARED: "Not sent yet, will try again",
+    DeliveryState.SENDING: "Being sent",
+    DeliveryState.ACCEPTED: "Accepted by mail server",
+    DeliveryState.IN_DOUBT: "In doubt, an operator looks into it",
+    DeliveryState.REFUSED: "Refused by mail server",
 }
 
 
@@ -104,7 +105,7 @@ def deliveries_of(session: Session, application: Application) -> tuple[Delivered
         Delivered(
             each.recipient.name,
             each.recipient.address,
-            DELIVERY_WORDS[each.delivery.state] if each.delivery else "Waiting to be sent",
+            DELIVERY_WORDS[DeliveryState(each.delivery.state)] if each.delivery else "Waiting to be sent",
         )
         for each in deliveries.license_deliveries(session, application.id)
     )
@@ -113,11 +114,11 @@ def deliveries_of(session: Session, application: Application) -> tuple[Delivered
 def successor(session: Session, desk: Desk, issued: IssuedLicense) -> Successor | None:
     """A later version that was sent and is not in force yet."""
     later = licenses.successor_of(session, issued)
-    if later is None or later.standing != "issued":
+    if later is None or later.standing != Standing.ISSUED:
         return None
     application = applications.get_application_by_id(session, later.application)
     sent = [each.delivery for each in deliveries.license_deliveries(session, application.id) if each.delivery]
-    addresses = [each.address for each in sent if each.state == "accepted"]
+    addresses = [each.address for each in sent if each.state == DeliveryState.ACCEPTED]
     _, tenant = customers.environment_with_tenant(session, later.environment)
     return Successor(
         version=later.version,

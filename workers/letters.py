@@ -15,7 +15,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, events, licenses, people
 from workflow.db.tables import Application, EventRow, Recipient
-from workflow.domain.application import Status
+from workflow.domain.application import Standing, Status
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
 from workflow.mail import letters
 from workflow.mail.messages import Letter
@@ -125,7 +125,7 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             return letters.needs_attention(reader, about, problem, said.get("reply") or said.get("reason", ""), advice, sender)
         case LetterKind.NOT_ACTIVATED:
             row = licenses.get_of_application(session, application.id)
-            if row.standing != "issued":
+            if row.standing != Standing.ISSUED:
                 raise NotNeeded(f"the license is {row.standing}")
             issued = facts.license_facts(desk, row, content_of(session, application))
             delivered_on = (row.delivered_at or row.issued_at).date()

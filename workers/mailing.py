@@ -16,6 +16,7 @@ from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.roles import system
 from workflow.mail.archive import find_in_archive
 from workflow.mail.encryption import encrypt_for, sign_only
@@ -61,9 +62,13 @@ def send(
 
     `stored` is the message of an earlier attempt, as `deliveries.find_by_job` found it after the claim.
     """
-    if stored is not None and stored.state == "sending" and not _settle_doubt(here, job, stored, on_accepted):
+    if stored is not None and stored.state == DeliveryState.SENDING and not _settle_doubt(here, job, stored, on_accepted):
         return
-    built = _as_stored(stored) if stored is not None and stored.state in ("sending", "in_doubt") else build()
+    built = (
+        _as_stored(stored)
+        if stored is not None and stored.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
+        else build()
+    )
     marked: list[Delivery] = []
 
     def mark() -> None:

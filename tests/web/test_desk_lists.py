@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlmodel import select
@@ -110,7 +111,7 @@ def test_licenses_expiry_and_deliveries_list_what_was_done(browser: Open, compan
         kind="trial",
         validity={
             "first_day": wall_now().date().isoformat(),
-            "last_day": wall_now().date().isoformat(),
+            "last_day": (wall_now().date() + timedelta(days=1)).isoformat(),
             "time_zone": "Asia/Shanghai",
         },
     )

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from workflow.db.ids import new_id
 from workflow.db.queries.people import people_with
 from workflow.db.tables import Application, Environment, EventRow, EventStream, JobRow, Recipient, Revision, table_of
-from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, LetterKind, consequences
+from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, JobState, LetterKind, consequences
 from workflow.domain.roles import Actor, Role
 from workflow.times import wall_now
 
@@ -201,7 +201,7 @@ def job_values(
         "event": event,
         "detail": detail,
         "dedupe_key": dedupe_key,
-        "state": "pending",
+        "state": JobState.PENDING,
         "next_at": wall,
         "attempts": 0,
         "deferred": 0,

@@ -14,8 +14,10 @@ from sqlmodel import Field, SQLModel
 from workflow.database import UtcDateTime
 from workflow.db.ids import new_id
 from workflow.domain.application import Standing, Status
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.events import JobState
 from workflow.domain.policy import StepKind
+from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Role
 from workflow.domain.terms import EnvironmentName
 
@@ -337,7 +339,7 @@ class IssuedLicense(DeskTable, table=True):
     issued_at: datetime = _time()
     delivered_at: datetime | None = _time(nullable=True)
     activated_at: datetime | None = _time(nullable=True)
-    standing: str = "issued"
+    standing: str = Standing.ISSUED.value
     superseded_by: UUID | None = Field(default=None, foreign_key="license.id")
     next_reminder_at: datetime | None = _time(nullable=True)
     nudged_days: int = 0
@@ -369,14 +371,11 @@ class RevocationListRow(DeskTable, table=True):
 
 
 class Delivery(DeskTable, table=True):
-    """One message to one person: a license, a letter or a reminder. The bytes are kept until they are accepted.
-
-    `state`: prepared, sending (the mark before DATA is set), accepted, in_doubt, refused, skipped.
-    """
+    """One message to one person: a license, a letter or a reminder. The bytes are kept until they are accepted."""
 
     __table_args__ = (
         UniqueConstraint("license", "recipient", "channel", "kind", "round"),
-        _one_of("state", ("prepared", "sending", "accepted", "in_doubt", "refused", "skipped"), "state"),
+        _one_of("state", DeliveryState, "state"),
         Index("ix_delivery_state_created", "state", "created_at"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -394,7 +393,7 @@ class Delivery(DeskTable, table=True):
     message_id: str = Field(unique=True, max_length=200)
     mime: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     mime_sha256: str | None = Field(default=None, max_length=64)
-    state: str = "prepared"
+    state: str = DeliveryState.PREPARED.value
     attempts: int = 0
     data_started_at: datetime | None = _time(nullable=True)
     smtp_code: int | None = None
@@ -436,15 +435,15 @@ class PortalCode(DeskTable, table=True):
 
 
 class Reminder(DeskTable, table=True):
-    """Once per license, expiry, step and recipient: the primary key says so. `state`: queued, sent, skipped, failed."""
+    """Once per license, expiry, step and recipient: the primary key says so."""
 
-    __table_args__ = (_one_of("state", ("queued", "sent", "skipped", "failed"), "state"),)
+    __table_args__ = (_one_of("state", ReminderState, "state"),)
     license: UUID = Field(foreign_key="license.id", primary_key=True)
     expiry: date = Field(primary_key=True)
     days_ahead: int = Field(primary_key=True)
     recipient: str = Field(primary_key=True, max_length=254)
     name: str = ""
-    state: str = "queued"
+    state: str = ReminderState.QUEUED.value
     reason: str | None = None
     job: UUID | None = Field(default=None, foreign_key="job.id", unique=True)
     created_at: datetime = _time()
@@ -559,7 +558,7 @@ class JobRow(DeskTable, table=True):
     event: UUID | None = Field(default=None, foreign_key="event.id")
     detail: str = ""
     dedupe_key: str = Field(unique=True, max_length=200)
-    state: str = "pending"
+    state: str = JobState.PENDING.value
     next_at: datetime = _time()
     lease_until: datetime | None = _time(nullable=True)
     owner: str | None = Field(default=None, max_length=80)

@@ -35,6 +35,10 @@ class Standing(StrEnum):
     REVOKED = "revoked"
 
 
+COUNTING = (Standing.ISSUED, Standing.SCHEDULED, Standing.ACTIVATED)
+"""Standings of a license that is in force or still can be."""
+
+
 class Action(StrEnum):
     """What someone or something wants to do to an application."""
 

@@ -17,9 +17,10 @@ from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import customers, deliveries, licenses, moves
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
-from workflow.domain.application import Action, Status, allows
+from workflow.domain.application import Action, Standing, Status, allows
 from workflow.domain.content import ApplicationContent, content_from
-from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, LicenseDelivered, LicenseDownloaded
+from workflow.domain.delivery import DeliveryState
+from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
 from workflow.services.secrets import hash_of
@@ -89,7 +90,7 @@ def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: t
     assert job.recipient is not None, "a delivery job names its recipient"
     found = deliveries.get_handover(session, job.id, job.ref, job.recipient)
     issued, recipient, stored = found.issued, found.recipient, found.stored
-    if issued.standing in ("superseded", "revoked", "expired"):
+    if issued.standing in (Standing.SUPERSEDED, Standing.REVOKED, Standing.EXPIRED):
         raise NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
     if recipient.removed_at is not None:
         raise NothingToSend(f"{recipient.address} was removed from the recipients.")
@@ -120,7 +121,7 @@ def mark_sending(
 ) -> Delivery:
     """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt. Returns the message's row."""
     delivery = _put(session, job, stored, built, now)
-    delivery.state, delivery.data_started_at = "sending", wall
+    delivery.state, delivery.data_started_at = DeliveryState.SENDING, wall
     delivery.smtp_code = delivery.smtp_reply = None
     if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
         session.flush()  # the link refers to the message
@@ -138,7 +139,7 @@ def note_not_sent(
 ) -> None:
     """Keeps the answer of an attempt that provably sent nothing, for the page."""
     delivery = _put(session, job, stored, built, now)
-    delivery.state, delivery.data_started_at = "prepared", None
+    delivery.state, delivery.data_started_at = DeliveryState.PREPARED, None
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
 
 
@@ -169,7 +170,7 @@ def record_refused(
 ) -> None:
     """The message will not be accepted: visible, with attention."""
     delivery = _put(session, job, stored, built, now)
-    delivery.state = "refused"
+    delivery.state = DeliveryState.REFUSED
     delivery.smtp_code, delivery.smtp_reply = code or None, reply
     answer = f"{code or ''} {reply}".strip()
     if delivery.kind == LICENSE_DELIVERY:
@@ -180,7 +181,7 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
     """Whether the message arrived cannot be told: it waits for an operator, who resends the same bytes or leaves it."""
     delivery = deliveries.find_by_job(session, job.id)
     assert delivery is not None, "only a stored message can be in doubt"
-    delivery.state, delivery.smtp_reply = "in_doubt", reason
+    delivery.state, delivery.smtp_reply = DeliveryState.IN_DOUBT, reason
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, reason, now)
 
@@ -198,7 +199,7 @@ def resend(session: Session, actor: Actor, application: Application, recipient: 
         for job in deliveries.jobs_of(session, application.id)
         if (job.kind, job.recipient) == (Job.DELIVER.value, recipient.id)
     ]
-    if any(job.state in ("pending", "running") for job in rounds):
+    if any(job.state in (JobState.PENDING, JobState.RUNNING) for job in rounds):
         raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
     key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{len(rounds) + 1}"
     outbox.owe(session, Job.DELIVER, key, ref=application.id, recipient=recipient.id)

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from workflow.db import outbox
 from workflow.db.queries import applications, customers, deliveries, licenses, throttle
 from workflow.db.tables import Application, IssuedLicense, PortalCode, PortalLink, Recipient, Tenant
+from workflow.domain.application import Standing
 from workflow.domain.events import Job, SystemFact
 from workflow.domain.roles import Actor, Role
 from workflow.errors import Forbidden, Invalid, NotFound, Problem, TooMany
@@ -78,7 +79,7 @@ def open_link(session: Session, token: str, wall: datetime) -> Opened:
     if link is None or link.closed_at is not None or wall >= link.ends_at:
         raise LinkUnknown
     issued = licenses.get_license(session, link.license)
-    if issued.standing in ("revoked", "superseded"):
+    if issued.standing in (Standing.REVOKED, Standing.SUPERSEDED):
         raise LinkUnknown
     environment, tenant = customers.environment_with_tenant(session, issued.environment)
     return Opened(

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from workflow.db import outbox
 from workflow.db.queries import applications, customers, licenses, moves
 from workflow.db.tables import Application, Installation, IssuedLicense, Receipt
-from workflow.domain.application import Action, Status, allows
+from workflow.domain.application import COUNTING, Action, Standing, Status, allows
 from workflow.domain.events import (
     Event,
     LicenseActivated,
@@ -148,7 +148,9 @@ def _activate(
         return "A newer version was activated before."
     for older in licenses.predecessors_of(session, issued):
         _supersede(session, older, issued, now)
-    licenses.change_standing(session, issued, ("issued", "scheduled"), standing="activated", activated_at=verified.claims.at)
+    licenses.change_standing(
+        session, issued, (Standing.ISSUED, Standing.SCHEDULED), standing=Standing.ACTIVATED, activated_at=verified.claims.at
+    )
     moves.move(session, application, Action.ACTIVATE, now)
     claims = verified.claims
     fact = LicenseActivated(
@@ -166,7 +168,7 @@ def _schedule(
     verified: VerifiedReceipt,
     now: datetime,
 ) -> str | None:
-    if not licenses.change_standing(session, issued, ("issued",), standing="scheduled"):
+    if not licenses.change_standing(session, issued, (Standing.ISSUED,), standing=Standing.SCHEDULED):
         return f"The license is {issued.standing} already."
     fact: Event = LicenseScheduled(issued.license_id, issued.version, verified.claims.installation.id, receipt.receipt_id)
     outbox.record(session, fact, PLATFORM, now, application=application)
@@ -178,8 +180,8 @@ def _supersede(session: Session, older: IssuedLicense, by: IssuedLicense, now: d
     licenses.change_standing(
         session,
         older,
-        ("issued", "scheduled", "activated"),
-        standing="superseded",
+        COUNTING,
+        standing=Standing.SUPERSEDED,
         superseded_by=by.id,
         next_reminder_at=None,
     )

@@ -13,9 +13,9 @@ from workflow.db import outbox
 from workflow.db.outbox import add_jobs, job_values, recipients_of
 from workflow.db.queries import applications, customers, licenses, moves, people, reminders
 from workflow.db.tables import Application, IssuedLicense, Reminder
-from workflow.domain.application import Action, Status, allows
+from workflow.domain.application import COUNTING, Action, Standing, Status, allows
 from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderAcknowledged, ReminderSent
-from workflow.domain.reminders import due, next_look_at
+from workflow.domain.reminders import ReminderState, due, next_look_at
 from workflow.domain.roles import Actor, Permission, Role, may, require, system
 from workflow.errors import NotFound
 from workflow.services.desk import Desk
@@ -49,26 +49,28 @@ def ask_about_unused(session: Session, now: datetime) -> None:
 
 def reason_to_skip(session: Session, issued: IssuedLicense, step: int, now: datetime) -> str | None:
     """Why a queued reminder must not go out any more; None when it must."""
-    if issued.standing in ("superseded", "revoked") or (issued.standing == "expired" and step != END_NOTICE):
+    if issued.standing in (Standing.SUPERSEDED, Standing.REVOKED) or (
+        issued.standing == Standing.EXPIRED and step != END_NOTICE
+    ):
         return issued.standing
     if now >= issued.valid_until and step != END_NOTICE:
         return "ended"
     successor = licenses.successor_of(session, issued)
-    if successor is not None and successor.standing in ("scheduled", "activated"):
+    if successor is not None and successor.standing in (Standing.SCHEDULED, Standing.ACTIVATED):
         return f"version {successor.version} is {successor.standing}"
     return None
 
 
 def skip(reminder: Reminder, reason: str) -> None:
     """The reminder is not sent, for a reason that the page shows."""
-    reminder.state, reminder.reason = "skipped", reason
+    reminder.state, reminder.reason = ReminderState.SKIPPED, reason
 
 
 def record_sent(
     session: Session, actor: Actor, reminder: Reminder, issued: IssuedLicense, message_id: str, now: datetime
 ) -> None:
     """The mail server took the reminder."""
-    reminder.state, reminder.reason, reminder.sent_at = "sent", None, now
+    reminder.state, reminder.reason, reminder.sent_at = ReminderState.SENT, None, now
     application = applications.get_application_by_id(session, issued.application)
     fact = ReminderSent(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, message_id)
     outbox.record(session, fact, actor, now, application=application)
@@ -96,7 +98,7 @@ def may_acknowledge(actor: Actor) -> bool:
 
 
 def _look_at(session: Session, desk: Desk, issued: IssuedLicense, now: datetime) -> None:
-    if issued.standing in ("superseded", "revoked", "expired"):
+    if issued.standing in (Standing.SUPERSEDED, Standing.REVOKED, Standing.EXPIRED):
         issued.next_reminder_at = None
         return
     done = reminders.steps_done(session, issued.id)
@@ -148,7 +150,7 @@ def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, sk
                 "days_ahead": step,
                 "recipient": address,
                 "name": name,
-                "state": "skipped" if skipped else "queued",
+                "state": ReminderState.SKIPPED if skipped else ReminderState.QUEUED,
                 "reason": skipped,
                 "job": job_id,
                 "created_at": now,
@@ -173,7 +175,7 @@ def _audience(session: Session, application: Application) -> list[tuple[UUID, st
 def _expire(session: Session, issued: IssuedLicense, now: datetime) -> None:
     application = applications.get_application_by_id(session, issued.application)
     issued.next_reminder_at = None
-    if not licenses.change_standing(session, issued, ("issued", "scheduled", "activated"), standing="expired"):
+    if not licenses.change_standing(session, issued, COUNTING, standing=Standing.EXPIRED):
         return
     if allows(Status(application.status), Action.EXPIRE):
         moves.move(session, application, Action.EXPIRE, now)

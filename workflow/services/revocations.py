@@ -11,7 +11,7 @@ from sqlmodel import Session
 from workflow.db import outbox
 from workflow.db.queries import moves, revocations
 from workflow.db.tables import Application, IssuedLicense, Revocation, RevocationListRow
-from workflow.domain.application import Action, Status, next_status
+from workflow.domain.application import Action, Standing, Status, next_status
 from workflow.domain.events import LicenseRevoked, RevocationAsked, SystemFact
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, Invalid, Problem
@@ -81,7 +81,7 @@ def revoke(
         )
     asked.confirmed_by, asked.confirmed_by_name, asked.confirmed_at = actor.label, actor.name, now
     moves.move(session, application, Action.REVOKE, now)
-    issued.standing, issued.next_reminder_at = "revoked", None
+    issued.standing, issued.next_reminder_at = Standing.REVOKED, None
     fact_of_it = LicenseRevoked(issued.license_id, issued.version, asked.reason)
     outbox.record(session, fact_of_it, actor, now, application=application)
     return asked

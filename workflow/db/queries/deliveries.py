@@ -22,7 +22,8 @@ from workflow.db.tables import (
     Revision,
     table_of,
 )
-from workflow.domain.events import Job
+from workflow.domain.delivery import DeliveryState
+from workflow.domain.events import Job, JobState
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
 
@@ -75,7 +76,7 @@ _ACCEPT = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("accepted_one"))
     .values(
-        state="accepted",
+        state=DeliveryState.ACCEPTED,
         sent_at=bindparam("at"),
         smtp_code=bindparam("code"),
         smtp_reply=bindparam("reply"),
@@ -180,7 +181,7 @@ def oldest_due(session: Session, now: datetime) -> JobRow | None:
     """The job that has been due for longest."""
     return session.exec(
         select(JobRow)
-        .where(col(JobRow.state).in_(["pending", "running"]), col(JobRow.next_at) <= now)
+        .where(col(JobRow.state).in_([JobState.PENDING, JobState.RUNNING]), col(JobRow.next_at) <= now)
         .order_by(col(JobRow.next_at))
         .limit(1)
     ).first()

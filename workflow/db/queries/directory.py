@@ -14,7 +14,7 @@ from workflow.db.queries import applications
 from workflow.db.queries.customers import place_of
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
-from workflow.domain.application import Status
+from workflow.domain.application import Standing, Status
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
 
@@ -93,7 +93,7 @@ def ending_between(
         .where(
             col(IssuedLicense.valid_until) >= start,
             col(IssuedLicense.valid_until) < end,
-            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated", "expired"]),
+            col(IssuedLicense.standing).in_([Standing.ISSUED, Standing.SCHEDULED, Standing.ACTIVATED, Standing.EXPIRED]),
         )
         .order_by(col(IssuedLicense.valid_until), col(IssuedLicense.id))
         .limit(limit)
@@ -174,12 +174,12 @@ def platforms_of(session: Session, tenants: Collection[UUID]) -> dict[UUID, list
         .join(Application, col(Application.id) == col(IssuedLicense.application))
         .where(
             col(IssuedLicense.environment).in_([each.id for each in environments]),
-            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated", "expired"]),
+            col(IssuedLicense.standing).in_([Standing.ISSUED, Standing.SCHEDULED, Standing.ACTIVATED, Standing.EXPIRED]),
         )
         .options(defer(IssuedLicense.envelope), defer(IssuedLicense.payload))  # type: ignore[arg-type]  # mapped columns
     )
     for issued, number in found:
-        here = (issued.standing == "activated", issued.version, issued.last_day, number)
+        here = (issued.standing == Standing.ACTIVATED, issued.version, issued.last_day, number)
         runs_on[issued.environment] = max(here, runs_on.get(issued.environment, here))
     waiting: dict[UUID | None, list[str]] = {}
     for listed in applications.in_hand(session, [each.id for each in environments]):

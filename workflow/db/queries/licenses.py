@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, bindparam, func, update
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant, table_of
+from workflow.domain.application import COUNTING, Standing
 from workflow.errors import NotFound
 
 _LICENSE = table_of(IssuedLicense)
@@ -73,7 +74,7 @@ def newest_version(session: Session, license_id: str) -> IssuedLicense | None:
 def in_force(session: Session, environment: UUID) -> IssuedLicense | None:
     """What an environment runs on: the activated license, else the newest one that was issued and not overtaken."""
     activated = session.exec(
-        select(IssuedLicense).where(IssuedLicense.environment == environment, IssuedLicense.standing == "activated")
+        select(IssuedLicense).where(IssuedLicense.environment == environment, IssuedLicense.standing == Standing.ACTIVATED)
     ).first()
     if activated is not None:
         return activated
@@ -81,7 +82,7 @@ def in_force(session: Session, environment: UUID) -> IssuedLicense | None:
         select(IssuedLicense)
         .where(
             IssuedLicense.environment == environment,
-            col(IssuedLicense.standing).in_(["issued", "scheduled", "expired"]),
+            col(IssuedLicense.standing).in_([Standing.ISSUED, Standing.SCHEDULED, Standing.EXPIRED]),
         )
         .order_by(col(IssuedLicense.version).desc())
         .limit(1)
@@ -126,7 +127,7 @@ def files_for_tenant(session: Session, tenant: UUID) -> list[ListedLicense]:
         .join(Application, col(Application.id) == col(IssuedLicense.application))
         .join(Environment, col(Environment.id) == col(IssuedLicense.environment))
         .join(Tenant, col(Tenant.id) == col(Environment.tenant))
-        .where(Tenant.id == tenant, col(IssuedLicense.standing).in_(["issued", "scheduled", "activated"]))
+        .where(Tenant.id == tenant, col(IssuedLicense.standing).in_(COUNTING))
         .order_by(col(IssuedLicense.issued_at).desc())
     )
     return [ListedLicense(*row) for row in rows]
@@ -181,7 +182,7 @@ def not_activated(session: Session, delivered_before: datetime, nudged_below: in
     return session.exec(
         select(IssuedLicense)
         .where(
-            IssuedLicense.standing == "issued",
+            IssuedLicense.standing == Standing.ISSUED,
             col(IssuedLicense.delivered_at) <= delivered_before,
             col(IssuedLicense.nudged_days) < nudged_below,
         )
@@ -197,7 +198,7 @@ def successor_of(session: Session, issued: IssuedLicense) -> IssuedLicense | Non
         .where(
             IssuedLicense.license_id == issued.license_id,
             col(IssuedLicense.version) > issued.version,
-            IssuedLicense.standing != "revoked",
+            IssuedLicense.standing != Standing.REVOKED,
         )
         .order_by(col(IssuedLicense.version).desc())
         .limit(1)
@@ -211,7 +212,7 @@ def predecessors_of(session: Session, issued: IssuedLicense) -> Sequence[IssuedL
         .where(
             IssuedLicense.license_id == issued.license_id,
             col(IssuedLicense.version) < issued.version,
-            col(IssuedLicense.standing).in_(["issued", "scheduled", "activated"]),
+            col(IssuedLicense.standing).in_(COUNTING),
         )
         .order_by(col(IssuedLicense.version))
     ).all()

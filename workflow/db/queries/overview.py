@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from workflow.db.queries.applications import decidable
 from workflow.db.tables import Application, Installation, JobRow, VoteRow
 from workflow.domain.application import Status
+from workflow.domain.events import JobState
 
 
 def count_waiting_for(session: Session, person: UUID, groups: Collection[str]) -> int:
@@ -20,7 +21,7 @@ def count_waiting_for(session: Session, person: UUID, groups: Collection[str]) -
 
 def count_attention(session: Session) -> int:
     """How many things wait for an operator: jobs that gave up, and installations nobody has confirmed."""
-    dead = session.exec(select(func.count()).select_from(JobRow).where(JobRow.state == "dead")).one()
+    dead = session.exec(select(func.count()).select_from(JobRow).where(JobRow.state == JobState.DEAD)).one()
     return dead + count_unconfirmed(session)
 
 
@@ -32,7 +33,9 @@ def count_unconfirmed(session: Session) -> int:
 def count_jobs(session: Session) -> dict[str, int]:
     """How many jobs wait, run, or gave up."""
     rows = session.exec(
-        select(JobRow.state, func.count()).where(col(JobRow.state).in_(["pending", "running", "dead"])).group_by(JobRow.state)
+        select(JobRow.state, func.count())
+        .where(col(JobRow.state).in_([JobState.PENDING, JobState.RUNNING, JobState.DEAD]))
+        .group_by(JobRow.state)
     )
     return dict(rows.all())
 

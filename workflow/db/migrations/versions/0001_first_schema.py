@@ -507,7 +507,7 @@ def upgrade() -> None:
         sa.Column("downloaded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('prepared', 'sending', 'accepted', 'in_doubt', 'refused', 'skipped')", name=op.f("ck_delivery_state")
+            "state IN ('prepared', 'sending', 'accepted', 'in_doubt', 'refused')", name=op.f("ck_delivery_state")
         ),
         sa.ForeignKeyConstraint(["application"], ["application.id"], name=op.f("fk_delivery_application")),
         sa.ForeignKeyConstraint(["job"], ["job.id"], name=op.f("fk_delivery_job")),

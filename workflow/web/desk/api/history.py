@@ -11,6 +11,7 @@ from workflow.database import reading
 from workflow.db.queries import applications, deliveries, events, people
 from workflow.db.queries.deliveries import RecipientState
 from workflow.domain.content import content_from, request_document
+from workflow.domain.events import JobState
 from workflow.web.desk.api.caller import Inside, Reader
 from workflow.web.desk.api.listing import Listing
 
@@ -47,7 +48,7 @@ class DeliveryDocument(BaseModel):
     recipient: str
     address: str
     channel: str | None = Field(description="smime or portal; null while no message was built.")
-    state: str = Field(description="prepared, sending, accepted, in_doubt, refused or skipped; waiting before that.")
+    state: str = Field(description="prepared, sending, accepted, in_doubt or refused; waiting before that.")
     round: int
     attempts: int
     message_id: str | None
@@ -134,5 +135,5 @@ def _delivery(each: RecipientState) -> DeliveryDocument:
         downloaded_at=message.downloaded_at if message else None,
         job=str(job.id),
         job_state=job.state,
-        next_at=job.next_at if job.state == "pending" else None,
+        next_at=job.next_at if job.state == JobState.PENDING else None,
     )

@@ -115,7 +115,7 @@ def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
         company=newest.tenant.company,
         tenant_id=newest.tenant.tenant_id,
         environment=newest.environment.name,
-        in_force=current.version if current is not None and current.standing == "activated" else None,
+        in_force=current.version if current is not None and current.standing == Standing.ACTIVATED else None,
         versions=[license_summary(each) for each in found],
     )
 

@@ -15,6 +15,7 @@ from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, deliveries, events, licenses, live, people
 from workflow.db.tables import Application, IssuedLicense, Person
 from workflow.domain.application import LIVE, Action, Status, allows
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.roles import Permission
 from workflow.domain.terms import RequestType
 from workflow.errors import NotFound
@@ -221,7 +222,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
     counts_from = revision.approvals_from if revision else 0
     approved = [each.person for each in votes if each.choice == "approve" and each.revision >= counts_from]
     names = people.names_of(session, approved)
-    accepted = sum(1 for each in states if each.delivery is not None and each.delivery.state == "accepted")
+    accepted = sum(1 for each in states if each.delivery is not None and each.delivery.state == DeliveryState.ACCEPTED)
     return Detail(
         application=application,
         badge=status_badge(application.status),

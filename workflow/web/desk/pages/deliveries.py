@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from workflow.database import reading
 from workflow.db.queries import deliveries
+from workflow.domain.delivery import DeliveryState
 from workflow.web.desk.access import Inside, Reader
 from workflow.web.desk.shown.delivery import ShownDelivery, shown_delivery
 from workflow.web.shared.paging import MAX_PAGE_SIZE, PAGE_SIZE, address, cursor_for, row_id
@@ -21,12 +22,11 @@ from workflow.web.shared.spreadsheets import csv_response
 router = APIRouter()
 STATES: Mapping[str, str] = {
     "": "All results",
-    "accepted": "Accepted",
-    "prepared": "Waiting",
-    "sending": "Being sent",
-    "refused": "Refused",
-    "in_doubt": "Not known",
-    "skipped": "Not sent any more",
+    DeliveryState.ACCEPTED: "Accepted",
+    DeliveryState.PREPARED: "Waiting",
+    DeliveryState.SENDING: "Being sent",
+    DeliveryState.REFUSED: "Refused",
+    DeliveryState.IN_DOUBT: "Not known",
 }
 KINDS: Mapping[str, str] = {
     "": "All messages",

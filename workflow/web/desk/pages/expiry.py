@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from workflow.database import reading
 from workflow.db.queries import directory, reminders
+from workflow.domain.reminders import ReminderState
 from workflow.times import utc_now
 from workflow.web.desk.access import Inside, Me, Reader
 from workflow.web.desk.pages.licenses import REMINDER_BADGES
@@ -52,7 +53,7 @@ def show(
     chosen = _filtered(everything, today, environment, renewal, days)
     coming = [each for each in everything if not each.ended]
     weeks = weeks_of(coming, today)
-    failed = [row for row, _, _ in log if row.state == "failed"]
+    failed = [row for row, _, _ in log if row.state == ReminderState.FAILED]
     return site_of(request).pages.page(
         request,
         "pages/desk/expiry.html",

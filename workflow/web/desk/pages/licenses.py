@@ -14,6 +14,8 @@ from workflow.db.queries import applications as application_queries
 from workflow.db.queries import directory, licenses, reminders
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
+from workflow.domain.application import COUNTING
+from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
 from workflow.license_file import file_name
@@ -35,10 +37,10 @@ from workflow.web.shared.spreadsheets import csv_response
 router = APIRouter()
 STANDING_CHOICES = [("", "Any state"), *((key, badge.text) for key, badge in STANDING_BADGES.items())]
 REMINDER_BADGES: Mapping[str, Badge] = {
-    "queued": Badge("On its way", "", "clock"),
-    "sent": Badge("Accepted by mail server", "ok", "mail-check"),
-    "skipped": Badge("Not sent", "", "ban"),
-    "failed": Badge("Failed", "bad", "mail-x"),
+    ReminderState.QUEUED: Badge("On its way", "", "clock"),
+    ReminderState.SENT: Badge("Accepted by mail server", "ok", "mail-check"),
+    ReminderState.SKIPPED: Badge("Not sent", "", "ban"),
+    ReminderState.FAILED: Badge("Failed", "bad", "mail-x"),
 }
 
 
@@ -112,7 +114,7 @@ class Detail:
 
 def level_of(days: int, standing: str) -> str:
     """How pressing an end is: quiet once nobody has to act."""
-    if standing not in ("issued", "scheduled", "activated"):
+    if standing not in COUNTING:
         return ""
     return "bad" if days <= 7 else ("warn" if days <= 30 else "ok")
 
@@ -129,7 +131,7 @@ def line(listed: ListedLicense) -> Line:
         environment=listed.environment.name,
         badge=STANDING_BADGES[issued.standing],
         validity=f"{issued.first_day} to {issued.last_day}",
-        left=days_left(issued.last_day, today) if issued.standing in ("issued", "scheduled", "activated") else "",
+        left=days_left(issued.last_day, today) if issued.standing in COUNTING else "",
         elapsed=min(100, max(0, round((today - issued.first_day).days * 100 / whole))),
         level=level_of((issued.last_day - today).days, issued.standing),
         number=listed.application.number,

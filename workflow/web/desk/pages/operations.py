@@ -13,7 +13,7 @@ from starlette.responses import Response
 from workflow.database import reading, transaction
 from workflow.db.queries import deliveries, housekeeping, licenses, overview
 from workflow.db.tables import JobRow
-from workflow.domain.events import Job
+from workflow.domain.events import Job, JobState
 from workflow.services import operations, policies, receipts
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Inside, Operator
@@ -31,11 +31,11 @@ JOB_WORDS: Mapping[str, str] = {
     Job.REMINDER.value: "Send an expiry reminder",
 }
 JOB_BADGES: Mapping[str, Badge] = {
-    "pending": Badge("Waiting", "", "clock"),
-    "running": Badge("Running", "info", "activity"),
-    "done": Badge("Done", "ok", "circle-check"),
-    "dead": Badge("Gave up", "bad", "circle-x"),
-    "cancelled": Badge("Cancelled", "", "ban"),
+    JobState.PENDING: Badge("Waiting", "", "clock"),
+    JobState.RUNNING: Badge("Running", "info", "activity"),
+    JobState.DONE: Badge("Done", "ok", "circle-check"),
+    JobState.DEAD: Badge("Gave up", "bad", "circle-x"),
+    JobState.CANCELLED: Badge("Cancelled", "", "ban"),
 }
 STATES = [("dead", "Gave up"), ("", "All states"), *((k, b.text) for k, b in JOB_BADGES.items() if k != "dead")]
 SILENT = timedelta(minutes=2)
@@ -120,8 +120,8 @@ def _line(row: JobRow, numbers: Mapping[UUID, str]) -> Line:
         next_at=row.next_at,
         error=row.last_error or "",
         number=numbers.get(row.ref, "") if row.ref else "",
-        dead=row.state == "dead",
-        waiting=row.state == "pending",
+        dead=row.state == JobState.DEAD,
+        waiting=row.state == JobState.PENDING,
     )
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from workflow.domain.delivery import DeliveryState
+from workflow.domain.events import JobState
 from workflow.templating import instant
 from workflow.web.desk.shown.states import Badge
 
@@ -60,38 +62,36 @@ def shown_delivery(message: Message | None, job: Work, zone: str) -> ShownDelive
         under=under,
         channel=CHANNEL_WORDS.get(message.channel, message.channel) if message else "",
         answer=_answer(message, job),
-        waits=job.state == "pending" and job.attempts > 0,
-        ended=job.state in ("done", "dead", "cancelled"),
+        waits=job.state == JobState.PENDING and job.attempts > 0,
+        ended=job.state in (JobState.DONE, JobState.DEAD, JobState.CANCELLED),
     )
 
 
 def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
     tried = _try_words(job.attempts)
     if message is None:
-        if job.state == "dead":
+        if job.state == JobState.DEAD:
             return Badge("Given up", "bad", "mail-x"), tried
-        if job.state == "cancelled":
+        if job.state == JobState.CANCELLED:
             return Badge("Cancelled by an operator", "", "ban"), ""
         if job.attempts > 0 and job.last_error:
             return Badge("Failed, will try again", "warn", "mail-warning"), _next_words(job, zone)
         return Badge("Being prepared", "", "clock"), ""
     match message.state:
-        case "accepted":
+        case DeliveryState.ACCEPTED:
             link = "Link accepted by mail server" if message.channel == "portal" else "Accepted by mail server"
             when = instant(message.sent_at, zone) if message.sent_at else ""
             if message.downloaded_at:
                 return Badge("Downloaded", "ok", "download"), instant(message.downloaded_at, zone)
             return Badge(link, "ok", "mail-check"), ", ".join(part for part in (when, tried) if part)
-        case "refused":
+        case DeliveryState.REFUSED:
             return Badge("Refused", "bad", "mail-x"), tried
-        case "in_doubt":
+        case DeliveryState.IN_DOUBT:
             return Badge("Not known whether it arrived", "bad", "mail-question-mark"), tried
-        case "skipped":
-            return Badge("Not sent any more", "", "ban"), ""
-        case "sending":
+        case DeliveryState.SENDING:
             return Badge("Being sent", "info", "send"), tried
         case _:
-            if job.state == "dead":
+            if job.state == JobState.DEAD:
                 return Badge("Given up", "bad", "mail-x"), tried
             if message.smtp_reply or job.last_error:
                 return Badge("Refused, will try again", "warn", "mail-warning"), _next_words(job, zone)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from workflow.domain.application import Status
-from workflow.domain.events import ApplicationRejected, ChangesRequested, Job, LicenseNotActivated
+from workflow.domain.events import ApplicationRejected, ChangesRequested, Job, JobState, LicenseNotActivated
 from workflow.templating import instant
 from workflow.web.desk.shown.activity import StoredEvent, entry
 from workflow.web.desk.shown.checks import Licensed
@@ -92,7 +92,7 @@ def _signing(application: Subject, jobs: Sequence[Owed], zone: str) -> Iterable[
         yield Notice("bad", "triangle-alert", "This application needs attention", text, action="operations")
         return
     for job in jobs:
-        if job.kind == Job.SIGN.value and job.state == "pending" and job.attempts > 0:
+        if job.kind == Job.SIGN.value and job.state == JobState.PENDING and job.attempts > 0:
             text = f"Tried {job.attempts} times. The next try is at {instant(job.next_at, zone)}. The approval still stands."
             yield Notice("warn", "triangle-alert", "The license is not signed yet", text, quote=job.last_error or "")
 
@@ -112,7 +112,7 @@ def _delivering(deliveries: Sequence[tuple[str, str, ShownDelivery]]) -> Iterabl
 
 
 def _letters(jobs: Sequence[Owed]) -> Iterable[Notice]:
-    dead = [job for job in jobs if job.state == "dead" and job.kind not in (Job.SIGN.value, Job.DELIVER.value)]
+    dead = [job for job in jobs if job.state == JobState.DEAD and job.kind not in (Job.SIGN.value, Job.DELIVER.value)]
     if dead:
         letters = "1 letter" if len(dead) == 1 else f"{len(dead)} letters"
         text = "The application goes on without them. An operator can send them again."

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from workflow.domain.application import SPINE, Status
+from workflow.domain.application import SPINE, Standing, Status
 from workflow.domain.events import REACHED_BY, ApplicationSubmitted
 from workflow.templating import instant
 
@@ -40,12 +40,12 @@ STATUS_BADGES: Mapping[Status, Badge] = MappingProxyType(
 
 STANDING_BADGES: Mapping[str, Badge] = MappingProxyType(
     {
-        "issued": Badge("Not activated yet", "info", "file-check"),
-        "scheduled": Badge("Scheduled", "info", "calendar-clock"),
-        "activated": Badge("Active", "ok", "badge-check"),
-        "superseded": Badge("Superseded", "", "layers"),
-        "expired": Badge("Ended", "", "calendar"),
-        "revoked": Badge("Revoked", "bad", "shield-x"),
+        Standing.ISSUED: Badge("Not activated yet", "info", "file-check"),
+        Standing.SCHEDULED: Badge("Scheduled", "info", "calendar-clock"),
+        Standing.ACTIVATED: Badge("Active", "ok", "badge-check"),
+        Standing.SUPERSEDED: Badge("Superseded", "", "layers"),
+        Standing.EXPIRED: Badge("Ended", "", "calendar"),
+        Standing.REVOKED: Badge("Revoked", "bad", "shield-x"),
     }
 )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from workflow.domain.application import Standing
+from workflow.domain.reminders import ReminderState
 from workflow.templating import day
 from workflow.web.desk.shown.checks import days_left
 from workflow.web.desk.shown.states import Badge, status_badge
@@ -174,16 +176,16 @@ def _row(each: Ending, today: date, steps: Sequence[int]) -> Row:
 
 def _reminder(each: Ending, today: date, steps: Sequence[int]) -> tuple[Badge, date | None, str]:
     told = sorted((row for row in each.reminders if row.days_ahead >= 0), key=lambda row: row.days_ahead)
-    failed = next((row for row in told if row.state == "failed"), None)
+    failed = next((row for row in told if row.state == ReminderState.FAILED), None)
     if failed is not None:
         return Badge("Failed", "bad", "mail-x"), each.last_day - timedelta(days=failed.days_ahead), "fail"
-    sent = next((row for row in told if row.state == "sent"), None)
+    sent = next((row for row in told if row.state == ReminderState.SENT), None)
     ahead = [each.last_day - timedelta(days=step) for step in steps]
     planned = min((at for at in ahead if at > today), default=None)
     if sent is not None and sent.sent_at is not None:
         at = each.last_day - timedelta(days=sent.days_ahead)
         return Badge(f"Sent {sent.sent_at.day} {sent.sent_at:%b}", "ok", "mail-check"), planned or at, ""
-    if each.successor_standing in ("activated", "scheduled"):
+    if each.successor_standing in (Standing.ACTIVATED, Standing.SCHEDULED):
         return Badge("Not needed", "", "ban"), None, ""
     if planned is None:
         return Badge("None planned", "", "ban"), None, ""
@@ -192,7 +194,8 @@ def _reminder(each: Ending, today: date, steps: Sequence[int]) -> tuple[Badge, d
 
 def _renewal(each: Ending) -> Badge | None:
     if each.successor_version is not None:
-        words = {"activated": "active", "scheduled": "scheduled"}.get(each.successor_standing, "issued")
+        told = {Standing.ACTIVATED: "active", Standing.SCHEDULED: "scheduled"}
+        words = told.get(Standing(each.successor_standing), "issued")
         return Badge(f"Version {each.successor_version} {words}", "ok", "file-check")
     return status_badge(each.renewal_status) if each.renewal_number else None
 
