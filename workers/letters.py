@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session
@@ -14,16 +15,18 @@ from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, events, licenses, people
-from workflow.db.tables import Application, EventRow, Recipient
+from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
 from workflow.mail import letters
 from workflow.mail.messages import Letter
+from workflow.services import one_time_links
 from workflow.services.applications import content_of
 from workflow.services.delivery import Addressee, Built
 from workflow.services.desk import Desk
 from workflow.times import utc_now, wall_now
 
+ONE_TIME_LINK = "one_time_link"
 _ADVICE = {
     "license.signing_failed": "Open the application, mend what it says, and retry the job under Operations.",
     "delivery.failed": "Open the application to try again, or add another recipient.",
@@ -43,6 +46,40 @@ def send_letter_job(job_id: str) -> None:
     """Writes one letter to one reader."""
     here = runtime()
     perform(job_id, lambda job: send_letter(here, job), here.claimant)
+
+
+@general.task(name="letter.one_time_link")  # type: ignore[untyped-decorator]  # Celery has no types
+def send_one_time_link_job(job_id: str) -> None:
+    """Mails a link with which a person chooses a password."""
+    here = runtime()
+    perform(job_id, lambda job: send_one_time_link(here, job), here.claimant)
+
+
+def send_one_time_link(here: Runtime, job: ClaimedJob) -> None:
+    """The link is made when the letter is written, and nothing keeps it afterwards but the letter."""
+    assert job.ref is not None, "the letter is about a link"
+    with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
+        link = session.get(OneTimeLink, job.ref)
+        person = people.get_person(session, link.person) if link is not None else None
+    if link is None or person is None or link.ends_at <= wall_now() or link.used_at or person.disabled_at:
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), "the link has ended")
+        return
+    to = Addressee(person.name, person.email, mailing.SIGNED)
+
+    def build() -> Built:
+        url = f"{here.desk.public_url}{one_time_links.PATH}/{one_time_links.write_token(here.engine, link.id)}"
+        sender = facts.sender(here.desk)
+        letter = letters.invitation(person.name, url, link.ends_at, person.time_zone, sender, invited_by=link.invited_by)
+        return mailing.in_clear(here, job, to, letter, ONE_TIME_LINK)
+
+    mailing.send(here, job, stored, build, _forget_text)
+
+
+def _forget_text(session: Session, delivery: Delivery, _now: datetime) -> None:
+    """Whoever reads the database must not find a link that works."""
+    deliveries.forget_text(session, delivery.id)
 
 
 def send_letter(here: Runtime, job: ClaimedJob) -> None:

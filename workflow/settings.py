@@ -113,6 +113,8 @@ class DeskSettings(Database):
     console_url: str = ""
     """where License Management is, shown as a link in the demo"""
     inbox_url: str = ""
+    second_factor_for_prod: bool = True
+    """whether a vote on PROD needs a second factor besides the password; the demo asks for the password only"""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) ->
 
 def test_a_forgotten_password_is_replaced_and_the_old_sessions_end(here: Here, engine: Engine, tmp_path: Path) -> None:
     old = here("users", "add", "a@b.example", "--name", "A", "--role", "liaison").stdout.split("Password: ")[1].split()[0]
-    cookie, _ = sessions.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now())
+    cookie = sessions.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now()).token
     new = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
     sessions.sign_in(engine, "a@b.example", new, now=utc_now(), wall=wall_now())
     with transaction(engine) as session, pytest.raises(Unauthenticated):

@@ -37,7 +37,7 @@ def test_every_approver_is_asked_and_nobody_else(office: Office) -> None:
 
 def test_an_approver_who_left_is_not_asked(office: Office) -> None:
     with office.work() as session:
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LEAD), NOW)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LEAD), now=NOW, wall=wall_now())
     assert ("approval_requested", people.LEAD.name) not in office.letters(office.submitted())
 
 

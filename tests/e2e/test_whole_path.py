@@ -96,13 +96,14 @@ def apply(page: Page) -> str:
     return submit(page)
 
 
-def approve(page: Page, number: str) -> None:
+def approve(page: Page, number: str, password: str) -> None:
     page.goto("/approvals")
     look(page)
     page.get_by_role("link", name=re.compile(number)).click()
     page.wait_for_url(f"**/approvals/{number}")
     look(page)
     page.get_by_label("Approve").check()
+    page.get_by_label("Your password").fill(password)
     page.get_by_role("button", name="Submit decision").click()
     expect(page.get_by_text(f"Approved: {number}.")).to_be_visible()
     look(page)
@@ -156,7 +157,7 @@ def test_three_people_take_a_license_and_its_renewal_to_activated(chromium: Brow
         look(approver)
 
         first = apply(liaison)
-        approve(approver, first)
+        approve(approver, first, password)
         follows(liaison, "Delivered")
         look(liaison)
         (issued,) = licenses_of(house, first)
@@ -171,7 +172,7 @@ def test_three_people_take_a_license_and_its_renewal_to_activated(chromium: Brow
         expect(liaison.locator("#agents")).to_have_value(re.compile("1,?200"))
         liaison.locator("#agents").fill("1500")
         second = submit(liaison)
-        approve(approver, second)
+        approve(approver, second, password)
         follows(liaison, "Delivered")
         file = fetch(inbox, f"{issued.license_id}-v2.lic", tmp_path)
         activate(administrator, file, 2)

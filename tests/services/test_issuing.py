@@ -28,6 +28,7 @@ from workflow.services.applications import LicensedMeanwhile
 from workflow.services.claims import Seal, claims_for, digest_of
 from workflow.services.decisions import RevisionMissing
 from workflow.services.issuing import ContentChanged, NotApproved
+from workflow.times import wall_now
 
 # What is licensed is what was approved: every member of the payload, and where it comes from.
 
@@ -364,7 +365,9 @@ def test_an_approval_given_before_the_role_was_held_does_not_count(office: Offic
 def test_an_approver_who_left_after_the_approval_has_approved(office: Office) -> None:
     number = office.approved()
     with office.work() as session:
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.APPROVER), NOW + timedelta(hours=1))
+        accounts.disable_person(
+            session, people.OPERATOR, people.id_of(people.APPROVER), now=NOW + timedelta(hours=1), wall=wall_now()
+        )
         grant = session.exec(select(RoleGrant).where(RoleGrant.person == people.APPROVER.person_id)).one()
         grant.revoked_at = NOW + timedelta(hours=1)
     office.now = NOW + timedelta(hours=2)

@@ -21,6 +21,7 @@ from workflow.errors import NotFound
 from workflow.license_file import ReceiptEvent
 from workflow.services import accounts, reminders
 from workflow.services import customers as customer_services
+from workflow.times import wall_now
 
 LIAISON = people.STAFF[0].email
 END_NOTICE = reminders.END_NOTICE
@@ -95,7 +96,7 @@ def test_the_administrators_and_the_liaison_are_reminded(office: Office) -> None
 def test_a_liaison_who_left_and_a_recipient_who_was_removed_are_not_reminded(office: Office) -> None:
     number = office.activated(recipients=[WEI, YU])
     with office.work() as session:
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), NOW)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), now=NOW, wall=wall_now())
         yu = session.exec(select(Recipient).where(Recipient.address == YU)).one()
         customer_services.remove_recipient(session, people.OPERATOR, yu.id, NOW)
     scan(office, "2027-10-24T09:00")

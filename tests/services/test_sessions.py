@@ -33,7 +33,7 @@ def liaison(session: Session) -> Person:
 
 
 def sign_in(office: Office, password: str = PASSWORD, email: str = ADDRESS, minutes: float = 0) -> str:
-    return sessions.sign_in(office.engine, email, password, now=NOW, wall=WALL + timedelta(minutes=minutes))[0]
+    return sessions.sign_in(office.engine, email, password, now=NOW, wall=WALL + timedelta(minutes=minutes)).token
 
 
 def fail(office: Office, times: int, email: str = ADDRESS) -> None:
@@ -80,7 +80,7 @@ def test_unknown_wrong_and_disabled_get_the_same_answer(desk: Office) -> None:
         answer("", ""),
     }
     with desk.work() as session:
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), NOW)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), now=NOW, wall=wall_now())
     answers.add(answer(ADDRESS, PASSWORD))
     assert len(answers) == 1
 
@@ -178,7 +178,7 @@ def test_a_guessed_cookie_is_an_ended_session(desk: Office) -> None:
 def test_a_person_who_was_disabled_is_out_at_once(desk: Office) -> None:
     token = sign_in(desk)
     with desk.work() as session:
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), NOW)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), now=NOW, wall=wall_now())
     with pytest.raises(SessionEnded):
         who(desk, token)
 

@@ -7,7 +7,7 @@ import pytest
 from tests import people
 from tests.builders import NOW, Office
 from workflow.db.tables import ApiToken
-from workflow.domain.roles import Actor
+from workflow.domain.roles import Actor, MissingRole, MissingScope, Permission, Scope, may, require, useful_scopes
 from workflow.errors import Invalid, NotFound
 from workflow.services import accounts, tokens
 from workflow.services.secrets import hash_of
@@ -19,7 +19,7 @@ WALL = wall_now()
 
 def make_token(office: Office, days: int = 30, name: str = "nightly", actor: Actor = people.LIAISON) -> tuple[str, ApiToken]:
     with office.work() as session:
-        return tokens.make_token(session, actor, name, days, now=NOW, wall=WALL)
+        return tokens.make_token(session, actor, name, days, scopes=Scope, now=NOW, wall=WALL)
 
 
 def bearer(office: Office, token: str, days: float = 0) -> Actor:
@@ -48,7 +48,7 @@ def test_a_revoked_token_an_unknown_one_and_a_disabled_persons_answer_alike(offi
     (revoked, row), (disabled, _) = make_token(office), make_token(office, actor=people.APPROVER)
     with office.work() as session:
         tokens.revoke_token(session, people.LIAISON, row.id, now=NOW, wall=WALL)
-        accounts.disable_person(session, people.OPERATOR, people.id_of(people.APPROVER), NOW)
+        accounts.disable_person(session, people.OPERATOR, people.id_of(people.APPROVER), now=NOW, wall=wall_now())
     said = set()
     for token in (revoked, disabled, "licdesk_guessed", ""):
         with pytest.raises(TokenRefused) as refused:
@@ -80,3 +80,47 @@ def test_a_token_without_a_name_or_an_end_is_not_made(office: Office, name: str,
     with pytest.raises(Invalid) as refused:
         make_token(office, days, name)
     assert [each.field for each in refused.value.problems] == fields
+
+
+# Scopes
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        ((), {Permission.READ_ALL, Permission.READ_AUDIT}),
+        ((Scope.DOWNLOAD,), {Permission.READ_ALL, Permission.READ_AUDIT, Permission.DOWNLOAD_FILE}),
+        (
+            (Scope.OPERATE, Scope.DECIDE),
+            {Permission.READ_ALL, Permission.READ_AUDIT, Permission.OPERATE},
+        ),
+    ],
+)
+def test_a_token_may_what_its_scopes_and_its_persons_roles_both_allow(
+    office: Office, scopes: tuple[Scope, ...], allowed: set[Permission]
+) -> None:
+    with office.work() as session:
+        token, _ = tokens.make_token(session, people.OPERATOR, "job", 30, scopes=scopes, now=NOW, wall=WALL)
+    actor = bearer(office, token)
+    assert {each for each in Permission if may(actor, each)} == allowed
+
+
+def test_a_refusal_says_whether_the_role_or_the_scope_is_missing(office: Office) -> None:
+    with office.work() as session:
+        token, _ = tokens.make_token(session, people.OPERATOR, "job", 30, scopes=(), now=NOW, wall=WALL)
+    actor = bearer(office, token)
+    with pytest.raises(MissingScope, match="lacks the scope operate"):
+        require(actor, Permission.OPERATE)
+    with pytest.raises(MissingRole, match="needs the role approver"):
+        require(actor, Permission.DECIDE)
+
+
+def test_only_useful_scopes_are_offered() -> None:
+    offered = {actor.name: useful_scopes(actor.roles) for actor in (people.LIAISON, people.APPROVER, people.AUDITOR)}
+    assert offered == {
+        "Lin Mei": (Scope.APPLY, Scope.CUSTOMERS, Scope.DOWNLOAD),
+        "Daniel Osei": (Scope.DECIDE,),
+        "Greta Holm": (),
+    }
+    assert useful_scopes(people.OPERATOR.roles) == (Scope.CUSTOMERS, Scope.DOWNLOAD, Scope.OPERATE)
+    assert useful_scopes(people.STRANGER.roles) == ()

@@ -11,6 +11,7 @@ from httpx import Response
 from tests.web.desk import ORIGIN
 from workflow.database import transaction
 from workflow.db.queries import people
+from workflow.domain.roles import Scope
 from workflow.services import accounts, tokens
 from workflow.times import wall_now
 
@@ -31,7 +32,7 @@ class Program:
             person = people.find_person_by_email(session, f"{who}@serviceme.example")
             assert person is not None
             actor = accounts.actor_of(session, person, wall_now())
-            token, _ = tokens.make_token(session, actor, "test", 30, now=wall_now(), wall=wall_now())
+            token, _ = tokens.make_token(session, actor, "test", 30, scopes=Scope, now=wall_now(), wall=wall_now())
         return cls.without_token(app, token)
 
     @classmethod
@@ -72,11 +73,11 @@ def pointers(answer: Response) -> dict[str, str]:
 
 
 def terms(**changes: Any) -> dict[str, Any]:
-    """The body of an application for the company's customer, from today on for a year."""
+    """The body of an application for the company's customer, from today on for a year; programs do not vote on PROD."""
     today = wall_now().date()
     return {
         "tenant_id": "T-20817",
-        "environment": "PROD",
+        "environment": "UAT",
         "modules": ["agent-studio", "knowledge-base"],
         "model_types": ["chat"],
         "restrictions": [],

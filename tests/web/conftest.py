@@ -63,6 +63,7 @@ def app(company: Company) -> Iterator[FastAPI]:
         database_url=url_as(Power.WEB, company.engine),
         public_url=ORIGIN,
         secure_cookies=False,
+        second_factor_for_prod=False,
         mail_ca=company.here.settings.mail_ca,
     )
     made = create_app(settings)

@@ -54,10 +54,11 @@ class _Forms(HTMLParser):
 
 @dataclass
 class Browser:
-    """One person's browser. `page` is what it shows."""
+    """One person's browser. `page` is what it shows; `password` is typed wherever a page asks for it."""
 
     client: Client
     page: Response | None = None
+    password: str = PASSWORD
 
     @classmethod
     def on(cls, app: FastAPI) -> "Browser":
@@ -80,7 +81,8 @@ class Browser:
 
     def send(self, address: str, files: dict[str, tuple[str, bytes]] | None = None, /, **changes: str | list[str]) -> Response:
         """Sends the form with this address, with some fields changed; a list sends a field several times."""
-        kept = [(name, value) for name, value in self.form(address) if name not in changes]
+        filled = [(name, self.password if name == "password" else value) for name, value in self.form(address)]
+        kept = [(name, value) for name, value in filled if name not in changes]
         for name, value in changes.items():
             kept += [(name, each) for each in ([value] if isinstance(value, str) else value)]
         data: dict[str, list[str]] = {}
@@ -91,6 +93,7 @@ class Browser:
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Response:
         """Signs in through the page."""
+        self.password = password
         self.open("/sign-in")
         return self.send("/sign-in", email=email, password=password)
 

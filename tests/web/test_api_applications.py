@@ -162,7 +162,7 @@ def test_withdrawing_is_the_owners_and_ends_it(program: As) -> None:
 @pytest.mark.parametrize("direct", [False, True])
 def test_a_renewal_is_filled_in_from_the_license(program: As, company: Company, direct: bool) -> None:
     liaison = program("liaison")
-    number = applied(liaison)
+    number = applied(liaison, environment="PROD")
     company.approve(number)
     company.run(Job.SIGN)
     license_id = liaison.get(f"/applications/{number}").json()["license_id"]

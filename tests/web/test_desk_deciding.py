@@ -177,6 +177,7 @@ def test_nobody_decides_on_their_own_application(browser: Open, company: Company
         data={
             "csrf": csrf.token_for(str(both.client.cookies.get("desk_session"))),
             "decision": "approve",
+            "password": both.password,
             "revision": str(row.revision),
             "version": str(row.version),
         },

@@ -100,6 +100,7 @@ class Company:
             Job.DELIVER: lambda job: delivery.deliver_license(self.here, job),
             Job.LETTER: lambda job: letters.send_letter(self.here, job),
             Job.REMINDER: lambda job: reminders.send_reminder(self.here, job),
+            Job.ONE_TIME_LINK: lambda job: letters.send_one_time_link(self.here, job),
             Job.PORTAL_CODE: lambda job: delivery.send_portal_code(self.here, job),
         }[kind]
         for row in self.jobs(kind):

@@ -78,10 +78,9 @@ def _tell(stack: Stack, example: Path) -> None:
     )
     with (
         _client(stack, cast.LIAISON) as liaison,
-        _client(stack, cast.APPROVER) as approver,
         _client(stack, cast.OPERATOR) as operator,
     ):
-        story = Story(places, liaison, approver, operator, first_start.demo_password(files), telling)
+        story = Story(places, liaison, operator, first_start.demo_password(files), telling)
         try:
             story.reset_clock()
             telling.chapter("Through the five states")

@@ -7,6 +7,7 @@ from sqlmodel import Session
 from workflow.cli import cast
 from workflow.cli.cast import DemoPerson
 from workflow.db.queries import people
+from workflow.domain.roles import Scope
 from workflow.errors import Unauthenticated
 from workflow.services import accounts, tokens
 from workflow.times import utc_now, wall_now
@@ -30,7 +31,7 @@ def write_tokens(session: Session, data: Path) -> None:
         assert person is not None, "seeded before"
         now = utc_now()
         actor = accounts.actor_of(session, person, now, channel="cli")
-        token, _ = tokens.make_token(session, actor, "demo", DAYS, now=now, wall=wall_now())
+        token, _ = tokens.make_token(session, actor, "demo", DAYS, scopes=Scope, now=now, wall=wall_now())
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(token + "\n", encoding="ascii")

@@ -178,6 +178,7 @@ class Installation:
             "console_url": urls["console"],
             "inbox_url": urls["inbox"],
             "secure_cookies": "false",
+            "second_factor_for_prod": "false",  # nobody wants to fetch a phone to look at a demo
             "trust_dir": str(files.trust),
             "issuer_keys": ",".join(f"{name}={path.as_uri()}" for name, path in keys.items()),
             "issuer_key_secret_file": str(files.key_secret),

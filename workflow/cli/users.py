@@ -14,7 +14,7 @@ from sqlmodel import Session
 from workflow.cli.on_database import command_line, looking, said_plainly, writing
 from workflow.db.queries import customers, people
 from workflow.db.tables import Person
-from workflow.domain.roles import Role
+from workflow.domain.roles import Role, Scope
 from workflow.errors import Invalid, NotFound
 from workflow.services import accounts, tokens
 from workflow.times import utc_now, wall_now
@@ -120,7 +120,7 @@ def new_password(
 def disable(email: Email) -> None:
     """Nobody signs in as this person again, and their tokens end. What they did stays."""
     with writing() as session:
-        accounts.disable_person(session, command_line(), _get(session, email).id, utc_now())
+        accounts.disable_person(session, command_line(), _get(session, email).id, now=utc_now(), wall=wall_now())
     typer.echo(f"{email} cannot sign in any more.")
 
 
@@ -129,12 +129,16 @@ def token(
     email: Email,
     name: Annotated[str, typer.Option(help="The program that will use it.")],
     days: Annotated[int, typer.Option(help="How long it works.")] = 90,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What it may do besides reading; once for each. Everything when not given."),
+    ] = None,
 ) -> None:
     """Make an API token for a person. It is printed once, alone on its line."""
     with writing() as session:
         person, now = _get(session, email), utc_now()
         actor = accounts.actor_of(session, person, now, channel="cli")
-        made, _ = tokens.make_token(session, actor, name, days, now=now, wall=wall_now())
+        made, _ = tokens.make_token(session, actor, name, days, scopes=scope or Scope, now=now, wall=wall_now())
     typer.echo(made)
 
 

@@ -33,6 +33,7 @@ class Visitor:
         self.client = httpx.Client(base_url=origin, headers={"Origin": origin}, follow_redirects=True, timeout=TIMEOUT)
         self.text = ""
         self.path = ""
+        self._password = ""
 
     def open(self, path: str) -> str:
         """Opens a page. Raises UnexpectedPage unless it can be shown."""
@@ -44,7 +45,7 @@ class Visitor:
         data: dict[str, list[str]] = {}
         for name, value in form.fields:
             if name not in changes:
-                data.setdefault(name, []).append(value)
+                data.setdefault(name, []).append(self._password if name == "password" else value)
         data |= {name: [changed] if isinstance(changed, str) else changed for name, changed in changes.items()}
         return self._show(self.client.post(form.action or self.path, data=data, files=files))
 
@@ -60,6 +61,7 @@ class Visitor:
 
     def sign_in(self, path: str, email: str, password: str) -> None:
         """Signs in through the page. Raises UnexpectedPage when the page still asks for it afterwards."""
+        self._password = password  # pages ask for it again where much depends on it
         self.open(path)
         self.send(path, email=email, password=password)
         if 'type="password"' in self.text:

@@ -84,7 +84,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "person": _BUSINESS,
     "role_grant": _BUSINESS,
     "api_token": _LOGIN,
-    "second_factor": _LOGIN,
+    "second_factor": {_W: FORGET},
     "recovery_code": {_W: FORGET},
     "one_time_link": {_W: ALL, _G: CHANGE},
     "session": {_W: FORGET, _G: "SELECT, DELETE"},

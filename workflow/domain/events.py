@@ -23,6 +23,7 @@ class Job(StrEnum):
     LETTER = "letter.send"
     PORTAL_CODE = "portal.send_code"
     REMINDER = "letter.expiry_reminder"
+    ONE_TIME_LINK = "letter.one_time_link"
 
 
 class JobState(StrEnum):
@@ -186,6 +187,15 @@ class ApplicationWithdrawn(Event):
 
     type = "application.withdrawn"
     comment: str
+
+
+@dataclass(frozen=True)
+class ApplicationHandedOver(Event):
+    """An operator put another liaison in charge."""
+
+    type = "application.handed_over"
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,33 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 
 
+class Scope(StrEnum):
+    """What an API token may do besides reading, as far as its person's roles allow it at all."""
+
+    APPLY = "apply"
+    CUSTOMERS = "customers"
+    DECIDE = "decide"
+    DOWNLOAD = "download"
+    OPERATE = "operate"
+
+
+READING = frozenset({Permission.READ_ALL, Permission.READ_OWN, Permission.READ_AUDIT})
+SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
+    {
+        Scope.APPLY: frozenset({Permission.APPLY}),
+        Scope.CUSTOMERS: frozenset({Permission.EDIT_CUSTOMERS}),
+        Scope.DECIDE: frozenset({Permission.DECIDE}),
+        Scope.DOWNLOAD: frozenset({Permission.DOWNLOAD_FILE}),
+        Scope.OPERATE: frozenset({Permission.OPERATE}),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who acts, through which door and from which network address. `tenant` is set for administrators: they see that customer
-    only."""
+    only. `scopes` is set for programs with a token: they may do less than the person they act for.
+    """
 
     name: str
     person_id: UUID | None = None
@@ -63,6 +86,7 @@ class Actor:
     channel: str = "web"
     request_id: str | None = None
     network: str | None = None
+    scopes: frozenset[Scope] | None = None
 
     @property
     def label(self) -> str:
@@ -91,12 +115,42 @@ def grants(role: Role, permission: Permission) -> bool:
     return permission in PERMISSIONS[role]
 
 
+class MissingScope(Forbidden):
+    """The person may do this, the program's token may not."""
+
+    code = "tokens.scope_missing"
+
+    def __init__(self, permission: Permission) -> None:
+        needed = [scope.value for scope, granted in SCOPES.items() if permission in granted]
+        super().__init__(f"This token lacks the scope {' or '.join(needed)}. Make one that has it on your profile page.")
+        self.permission = permission
+
+
 def may(actor: Actor, permission: Permission) -> bool:
-    """Whether one of the actor's roles grants `permission`."""
-    return any(grants(role, permission) for role in actor.roles)
+    """Whether one of the actor's roles grants `permission`, and the token, if there is one, does not leave it out."""
+    return _has_role(actor, permission) and _is_in_scope(actor, permission)
 
 
 def require(actor: Actor, permission: Permission) -> None:
-    """Raises MissingRole, naming the roles that would do, unless the actor has one of them."""
-    if not may(actor, permission):
+    """Raises MissingRole, naming the roles that would do, unless the actor has one of them; MissingScope when only the token
+    is in the way."""
+    if not _has_role(actor, permission):
         raise MissingRole(permission)
+    if not _is_in_scope(actor, permission):
+        raise MissingScope(permission)
+
+
+def useful_scopes(roles: frozenset[Role]) -> tuple[Scope, ...]:
+    """The scopes that allow a person with these roles anything, in the order of their definition."""
+    held = frozenset().union(*(PERMISSIONS[role] for role in roles))
+    return tuple(scope for scope in Scope if not held.isdisjoint(SCOPES[scope]))
+
+
+def _has_role(actor: Actor, permission: Permission) -> bool:
+    return any(grants(role, permission) for role in actor.roles)
+
+
+def _is_in_scope(actor: Actor, permission: Permission) -> bool:
+    if actor.scopes is None or permission in READING:
+        return True
+    return any(permission in SCOPES[scope] for scope in actor.scopes)

@@ -1,9 +1,12 @@
 """Signing in and staying in: the one place where a browser's session is opened, and where it says who is asking.
 
-Sessions count in wall-clock time.
+A password and a second factor are one way to show who one is; single sign-on would be another, ending in `open_session`
+as well. Sessions count in wall-clock time.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -14,12 +17,15 @@ from workflow.db.queries import people, throttle
 from workflow.db.tables import Person, SignedIn
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor
-from workflow.errors import TooMany, Unauthenticated
+from workflow.errors import NotFound, TooMany, Unauthenticated
+from workflow.services import second_factor
 from workflow.services.accounts import actor_of
 from workflow.services.secrets import hash_of, is_password, new_token
 
 IDLE_LIMIT = timedelta(hours=2)
 ABSOLUTE_LIMIT = timedelta(hours=12)
+CODE_LIMIT = timedelta(minutes=10)
+"""how long the second factor may take after the password"""
 SIGN_IN_TRIES = 5
 SIGN_IN_WINDOW = timedelta(minutes=15)
 
@@ -49,10 +55,27 @@ class SignInThrottled(TooMany):
     code = "accounts.throttled"
 
 
-def sign_in(
-    engine: Engine, email: str, password: str, *, now: datetime, wall: datetime, network: str | None = None
-) -> tuple[str, Person]:
-    """A new session for the person with this password: the cookie's value and the person.
+@dataclass(frozen=True)
+class Where:
+    """From where somebody signs in: the browser in words, the network address if it is known."""
+
+    browser: str = ""
+    network: str | None = None
+
+
+NOWHERE = Where()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the right password leads to: the cookie's value, and whether the second factor still has to be shown."""
+
+    token: str
+    waits_for_code: bool
+
+
+def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: datetime, where: Where = NOWHERE) -> Entry:
+    """A session for the person with this password; with a second factor only the promise of one, see `enter_code`.
 
     Raises WrongCredentials, and SignInThrottled once an address has had too many tries. Owns its transactions: hashing must
     not hold SQLite's one write lock, and a wrong try is counted although this raises.
@@ -68,16 +91,44 @@ def sign_in(
         person = people.find_person_by_email(session, email) if email.isprintable() else None
     if not is_password(person.password_hash if person else None, password) or person is None or person.disabled_at:
         raise WrongCredentials
-    token = new_token()
     with transaction(engine) as session:
         throttle.clear(session, key)
-        session.add(
-            SignedIn(token_hash=hash_of(token), person=person.id, created_at=wall, seen_at=wall, ends_at=wall + ABSOLUTE_LIMIT)
-        )
-        outbox.record(
-            session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id, network=network), now
-        )
-    return token, person
+        if second_factor.is_on(session, person.id):
+            return Entry(_begin(session, person.id, where.browser, wall, CODE_LIMIT, waits_for_code=True), waits_for_code=True)
+        return Entry(open_session(session, person, where, now=now, wall=wall), waits_for_code=False)
+
+
+def enter_code(engine: Engine, token: str, code: str, *, now: datetime, wall: datetime, network: str | None = None) -> str:
+    """The session that was promised, for the code of the second factor; its cookie has a new value.
+
+    Raises SessionEnded for what is no promise, WrongSecondFactor, SecondFactorThrottled. Owns its transactions, as `sign_in`.
+    """
+    with transaction(engine) as session:
+        _, person = _promised(session, token, wall)
+        second_factor.count_try(session, person.id, wall)
+    with transaction(engine) as session:
+        promised, person = _promised(session, token, wall)
+        second_factor.use(session, person.id, code, wall)
+        session.delete(promised)
+        return open_session(session, person, Where(promised.browser, network), now=now, wall=wall)
+
+
+def open_session(session: Session, person: Person, where: Where, *, now: datetime, wall: datetime) -> str:
+    """A session for somebody who has shown who they are, in whichever way: the one place that opens any. Returns the cookie's
+    value."""
+    outbox.record(
+        session, SystemFact("person.signed_in", str(person.id)), Actor(person.name, person.id, network=where.network), now
+    )
+    return _begin(session, person.id, where.browser, wall, ABSOLUTE_LIMIT, waits_for_code=False)
+
+
+def waits_for_code(session: Session, token: str, wall: datetime) -> bool:
+    """Whether the cookie is the promise of a session that the second factor would open."""
+    try:
+        _promised(session, token, wall)
+    except SessionEnded:
+        return False
+    return True
 
 
 def sign_out(session: Session, token: str) -> None:
@@ -93,7 +144,7 @@ def actor_for_session(session: Session, token: str, *, now: datetime, wall: date
     if found is None:
         raise SessionEnded
     signed_in, person = found
-    if wall >= signed_in.ends_at or wall - signed_in.seen_at > IDLE_LIMIT or person.disabled_at:
+    if signed_in.waits_for_code or wall >= signed_in.ends_at or wall - signed_in.seen_at > IDLE_LIMIT or person.disabled_at:
         raise SessionEnded
     return actor_of(session, person, now), person
 
@@ -109,6 +160,37 @@ def touch_session(session: Session, token: str, wall: datetime) -> None:
     found = people.find_session(session, hash_of(token))
     if found is not None:
         found[0].seen_at = wall
+
+
+def end_own(session: Session, actor: Actor, session_id: UUID) -> None:
+    """Ends one of the actor's own sessions, in another browser. Raises NotFound for anybody else's."""
+    row = session.get(SignedIn, session_id)
+    if row is None or row.person != actor.person_id:
+        raise NotFound("You have no such session.")
+    session.delete(row)
+
+
+def _begin(session: Session, person: UUID, browser: str, wall: datetime, lasts: timedelta, *, waits_for_code: bool) -> str:
+    token = new_token()
+    session.add(
+        SignedIn(
+            token_hash=hash_of(token),
+            person=person,
+            waits_for_code=waits_for_code,
+            browser=browser[:100],
+            created_at=wall,
+            seen_at=wall,
+            ends_at=wall + lasts,
+        )
+    )
+    return token
+
+
+def _promised(session: Session, token: str, wall: datetime) -> tuple[SignedIn, Person]:
+    found = people.find_session(session, hash_of(token))
+    if found is None or not found[0].waits_for_code or wall >= found[0].ends_at or found[1].disabled_at:
+        raise SessionEnded
+    return found
 
 
 def _sign_in_key(email: str) -> str:

@@ -1,5 +1,7 @@
 """Personal API tokens: what a program shows instead of a person. Only hashes are kept; they count in wall-clock time."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from workflow.db import outbox
 from workflow.db.queries import people
 from workflow.db.tables import ApiToken, Person
 from workflow.domain.events import SystemFact
-from workflow.domain.roles import Actor
+from workflow.domain.roles import Actor, Scope
 from workflow.errors import Invalid, NotFound, Problem, Unauthenticated
 from workflow.services.accounts import actor_of
 from workflow.services.secrets import hash_of, new_token
@@ -27,8 +29,13 @@ class TokenRefused(Unauthenticated):
         super().__init__("This API token is not known here, was revoked or has ended. Make a new one on your profile page.")
 
 
-def make_token(session: Session, actor: Actor, name: str, days: int, *, now: datetime, wall: datetime) -> tuple[str, ApiToken]:
-    """A personal API token: the secret, shown once, and its row. Raises Invalid for an empty name or a wrong lifetime."""
+def make_token(
+    session: Session, actor: Actor, name: str, days: int, *, scopes: Iterable[Scope], now: datetime, wall: datetime
+) -> tuple[str, ApiToken]:
+    """A personal API token: the secret, shown once, and its row. Without a scope it only reads.
+
+    Raises Invalid for an empty name or a wrong lifetime.
+    """
     problems = []
     if not name.strip() or len(name) > 100:
         problems.append(Problem("name", "missing", "Name the token after the program that will use it."))
@@ -43,6 +50,7 @@ def make_token(session: Session, actor: Actor, name: str, days: int, *, now: dat
         name=name.strip(),
         token_hash=hash_of(token),
         hint=token[-4:],
+        scopes=",".join(each.value for each in Scope if each in set(scopes)),
         created_at=wall,
         ends_at=wall + timedelta(days=days),
     )
@@ -69,7 +77,12 @@ def actor_for_token(session: Session, token: str, *, now: datetime, wall: dateti
     row, person = found
     if row.revoked_at or wall >= row.ends_at or person.disabled_at:
         raise TokenRefused
-    return actor_of(session, person, now, channel="api"), person
+    return replace(actor_of(session, person, now, channel="api"), scopes=scopes_of(row)), person
+
+
+def scopes_of(token: ApiToken) -> frozenset[Scope]:
+    """What a token may do besides reading."""
+    return frozenset(Scope(each) for each in token.scopes.split(",") if each)
 
 
 def token_needs_touch(session: Session, token: str, wall: datetime) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import CursorResult, and_, or_, update
 from sqlmodel import Session, col, select
 
+from workflow.db.queries.people import team_of
 from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, RoleGrant, Tenant, VoteRow
 from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
@@ -68,12 +69,15 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
 
 
 def get_visible(session: Session, actor: Actor, number: str) -> Application:
-    """The application, if the actor may know of it: one's own, or any that was handed in for those who read all.
+    """The application, if the actor may know of it: one's own, or one that was handed in, for those who read all and for the
+    owner's team.
 
     Raises NotFound.
     """
     found = get_application(session, number)
     if found.owner == actor.person_id or (found.revision > 0 and may(actor, Permission.READ_ALL)):
+        return found
+    if found.revision > 0 and found.owner in team_of(session, actor):
         return found
     raise NotFound(f"There is no application {number[:40]}.")
 
@@ -124,6 +128,18 @@ def update_draft(session: Session, application: Application, *, draft: str, titl
     return cast(CursorResult[Any], result).rowcount == 1
 
 
+def set_owner(session: Session, application: Application, owner: UUID, now: datetime) -> bool:
+    """Puts somebody else in charge, if the application still is as it was read. False when another writer was quicker."""
+    read_version = application.version
+    result = session.execute(
+        update(Application)
+        .where(col(Application.id) == application.id, col(Application.version) == read_version)
+        .values(owner=owner, version=read_version + 1, updated_at=now)
+        .execution_options(synchronize_session="evaluate")
+    )
+    return cast(CursorResult[Any], result).rowcount == 1
+
+
 def list_applications(session: Session, actor: Actor, page: Page) -> list[ListedApplication]:
     """The applications an actor may see, last changed first, one more than asked for when there are more."""
     query = (
@@ -134,7 +150,7 @@ def list_applications(session: Session, actor: Actor, page: Page) -> list[Listed
         .order_by(col(Application.updated_at).desc(), col(Application.id).desc())
         .limit(page.limit + 1)
     )
-    for condition in (_visible_to(actor), *_filters(page)):
+    for condition in (_visible_to(session, actor), *_filters(page)):
         query = query.where(condition)
     return [
         ListedApplication(application, company or application.title, environment or "", owner)
@@ -244,11 +260,16 @@ def _listed(session: Session, query: Any) -> list[ListedApplication]:
     return [ListedApplication(*row) for row in session.exec(query)]
 
 
-def _visible_to(actor: Actor) -> Any:
+def _visible_to(session: Session, actor: Actor) -> Any:
     if may(actor, Permission.READ_ALL):
         # A draft is its owner's own business until it is submitted, also when it is withdrawn before that.
         return or_(col(Application.revision) > 0, col(Application.owner) == actor.person_id)
-    return col(Application.owner) == actor.person_id
+    mates = team_of(session, actor) - {actor.person_id}
+    if not mates:
+        return col(Application.owner) == actor.person_id
+    return or_(
+        col(Application.owner) == actor.person_id, and_(col(Application.owner).in_(mates), col(Application.revision) > 0)
+    )
 
 
 def _filters(page: Page) -> list[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import select as core_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from workflow.db.queries.people import team_of
 from workflow.db.tables import (
     Application,
     Delivery,
@@ -98,6 +99,11 @@ def get_handover(session: Session, job: UUID, application: UUID, recipient: UUID
     return Handover(*found)
 
 
+def forget_text(session: Session, delivery: UUID) -> None:
+    """Takes the bytes of a message away; that it was sent, and their digest, stay."""
+    session.execute(update(Delivery).where(col(Delivery.id) == delivery).values(mime=None))
+
+
 def set_accepted(
     session: Session, delivery: Delivery, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
 ) -> None:
@@ -142,7 +148,7 @@ def list_deliveries(
     )
     conditions: list[Any] = []
     if not may(actor, Permission.READ_ALL):
-        conditions.append(col(Application.owner) == actor.person_id)
+        conditions.append(col(Application.owner).in_(team_of(session, actor)))
     if state:
         conditions.append(col(Delivery.state) == state)
     if kind:

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from workflow.db.queries import applications
 from workflow.db.queries.customers import place_of
 from workflow.db.queries.licenses import ListedLicense
+from workflow.db.queries.people import team_of
 from workflow.db.tables import Application, Environment, IssuedLicense, Reminder, Tenant
 from workflow.domain.application import Standing, Status
 from workflow.domain.roles import Actor, Permission, may
@@ -47,7 +48,7 @@ def page_of_licenses(
     limit: int = 25,
 ) -> list[ListedLicense]:
     """The licenses an actor may see, those that end last on top; one more than asked for when there are more."""
-    query = _licenses(actor).order_by(col(IssuedLicense.valid_until).desc(), col(IssuedLicense.id).desc())
+    query = _licenses(session, actor).order_by(col(IssuedLicense.valid_until).desc(), col(IssuedLicense.id).desc())
     if standing:
         query = query.where(IssuedLicense.standing == standing)
     if environment:
@@ -66,7 +67,7 @@ def page_of_licenses(
 
 def versions_visible_to(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:
     """The versions of a License ID that an actor may see, newest first. Raises NotFound when there is none of them."""
-    query = _licenses(actor).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
+    query = _licenses(session, actor).where(IssuedLicense.license_id == license_id).order_by(col(IssuedLicense.version).desc())
     found = [ListedLicense(*row) for row in session.exec(query)]
     if not found:
         raise NotFound(f"There is no license {license_id[:40]}.")
@@ -89,7 +90,7 @@ def ending_between(
     A superseded or revoked license has no end that anybody must act on, so it is left out.
     """
     query = (
-        _licenses(actor)
+        _licenses(session, actor)
         .where(
             col(IssuedLicense.valid_until) >= start,
             col(IssuedLicense.valid_until) < end,
@@ -136,8 +137,9 @@ def reminders_of(session: Session, licenses: Collection[UUID]) -> dict[UUID, lis
     return found
 
 
-def _licenses(actor: Actor) -> Any:
-    """The licenses an actor may know of: all, those of the customer whose administrator they are, or those they applied for."""
+def _licenses(session: Session, actor: Actor) -> Any:
+    """The licenses an actor may know of: all, those of the customer whose administrator they are, or those that
+    they or their team applied for."""
     query = (
         select(IssuedLicense, Application, Tenant, Environment)
         .join(Application, col(Application.id) == col(IssuedLicense.application))
@@ -147,7 +149,7 @@ def _licenses(actor: Actor) -> Any:
     )
     if may(actor, Permission.READ_ALL):
         return query
-    mine: list[Any] = [col(Application.owner) == actor.person_id] if may(actor, Permission.READ_OWN) else []
+    mine: list[Any] = [col(Application.owner).in_(team_of(session, actor))] if may(actor, Permission.READ_OWN) else []
     if actor.tenant is not None:
         mine.append(col(Tenant.id) == actor.tenant)
     return query.where(or_(false(), *mine))

@@ -32,6 +32,7 @@ _SAID = {
     "application.rejected": "rejected it",
     "application.withdrawn": "withdrew it",
     "application.approval_rescinded": "took an approval back",
+    "application.handed_over": "handed it over",
     "license.issued": "signed the license",
     "license.delivered": "delivered the license",
     "license.activated": "activated the license",

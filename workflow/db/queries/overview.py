@@ -8,9 +8,11 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from workflow.db.queries.applications import decidable
-from workflow.db.tables import Application, Installation, JobRow, VoteRow
+from workflow.db.tables import Application, Installation, JobRow, Person, VoteRow
 from workflow.domain.application import Status
 from workflow.domain.events import JobState
+
+_IN_HAND = [each.value for each in (Status.DRAFT, Status.SUBMITTED, Status.CHANGES_REQUESTED, Status.APPROVED)]
 
 
 def count_waiting_for(session: Session, person: UUID, groups: Collection[str]) -> int:
@@ -72,3 +74,34 @@ def open_of(session: Session, person: UUID, limit: int = 20) -> Sequence[Applica
         .order_by(col(Application.updated_at).desc())
         .limit(limit)
     ).all()
+
+
+def in_hand_of(session: Session, person: UUID) -> Sequence[Application]:
+    """What a person is in charge of that has led to no license yet, drafts included, longest unchanged first."""
+    return session.exec(
+        select(Application)
+        .where(Application.owner == person, col(Application.status).in_(_IN_HAND))
+        .order_by(col(Application.updated_at), col(Application.id))
+    ).all()
+
+
+def left_behind(session: Session, limit: int = 200) -> Sequence[tuple[Application, str]]:
+    """What somebody who was disabled is in charge of and that has led to no license yet, with that person's name, longest
+    unchanged first."""
+    return session.exec(
+        select(Application, Person.name)
+        .join(Person, col(Person.id) == col(Application.owner))
+        .where(col(Person.disabled_at).is_not(None), col(Application.status).in_(_IN_HAND))
+        .order_by(col(Application.updated_at), col(Application.id))
+        .limit(limit)
+    ).all()
+
+
+def count_left_behind(session: Session) -> int:
+    """How much `left_behind` lists."""
+    return session.exec(
+        select(func.count())
+        .select_from(Application)
+        .join(Person, col(Person.id) == col(Application.owner))
+        .where(col(Person.disabled_at).is_not(None), col(Application.status).in_(_IN_HAND))
+    ).one()

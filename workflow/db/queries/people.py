@@ -8,7 +8,7 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
-from workflow.domain.roles import Role
+from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.errors import NotFound
 
 
@@ -38,7 +38,8 @@ def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
 
 
 def standing_of(session: Session, person: UUID, since: datetime, until: datetime) -> tuple[str, frozenset[Role]]:
-    """A person's address, and the roles they held through all of that time, under a grant as old."""
+    """A person's address, and the roles they held through all of that time, under a grant as old. None for somebody whose
+    credentials were reset meanwhile: who got them may be somebody else."""
     rows = session.exec(
         select(Person.email, RoleGrant.role)
         .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
@@ -46,6 +47,11 @@ def standing_of(session: Session, person: UUID, since: datetime, until: datetime
             Person.id == person,
             col(RoleGrant.granted_at) <= since,
             or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > until),
+            or_(
+                col(Person.credentials_at).is_(None),
+                col(Person.credentials_at) <= since,
+                col(Person.credentials_at) > until,
+            ),
         )
     ).all()
     return (rows[0][0] if rows else ""), frozenset(Role(role) for _, role in rows)
@@ -67,6 +73,16 @@ def standings(session: Session, at: datetime) -> list[tuple[UUID, str, frozenset
     for person, email, role in rows:
         found.setdefault(person, (email, set()))[1].add(Role(role))
     return [(person, email, frozenset(roles)) for person, (email, roles) in found.items()]
+
+
+def team_of(session: Session, actor: Actor) -> frozenset[UUID]:
+    """The actor, and for a liaison everybody of the same team, whose applications they may see."""
+    if actor.person_id is None:
+        return frozenset()
+    me = session.get(Person, actor.person_id)
+    if me is None or not me.team or not may(actor, Permission.READ_OWN):
+        return frozenset({actor.person_id})
+    return frozenset(session.exec(select(Person.id).where(Person.team == me.team))) | {actor.person_id}
 
 
 def find_grant(session: Session, person: UUID, role: Role) -> RoleGrant | None:

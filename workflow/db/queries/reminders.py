@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import tuple_
 from sqlmodel import Session, col, select
 
+from workflow.db.queries.people import team_of
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.db.upsert import insert_into
 from workflow.domain.roles import Actor, Permission, may
@@ -48,7 +49,7 @@ def page(
 ) -> list[ListedReminder]:
     """Reminders of licenses an actor may see, latest first; one more than asked for when there are more."""
     key = (col(Reminder.created_at), col(Reminder.license), col(Reminder.days_ahead), col(Reminder.recipient))
-    query = _visible(actor).order_by(*(each.desc() for each in key)).limit(limit + 1)
+    query = _visible(session, actor).order_by(*(each.desc() for each in key)).limit(limit + 1)
     if license_id:
         query = query.where(IssuedLicense.license_id == license_id)
     if after is not None:
@@ -58,14 +59,14 @@ def page(
 
 def recent(session: Session, actor: Actor, limit: int = 100) -> Sequence[ListedReminder]:
     """Reminders of licenses that an actor may see, latest first."""
-    query = _visible(actor).order_by(col(Reminder.created_at).desc(), col(Reminder.days_ahead)).limit(limit)
+    query = _visible(session, actor).order_by(col(Reminder.created_at).desc(), col(Reminder.days_ahead)).limit(limit)
     return [(row[0], row[1], row[2]) for row in session.exec(query)]
 
 
-def _visible(actor: Actor) -> Any:
+def _visible(session: Session, actor: Actor) -> Any:
     query = (
         select(Reminder, IssuedLicense, Application)
         .join(IssuedLicense, col(IssuedLicense.id) == col(Reminder.license))
         .join(Application, col(Application.id) == col(IssuedLicense.application))
     )
-    return query if may(actor, Permission.READ_ALL) else query.where(Application.owner == actor.person_id)
+    return query if may(actor, Permission.READ_ALL) else query.where(col(Application.owner).in_(team_of(session, actor)))

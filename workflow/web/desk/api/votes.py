@@ -12,7 +12,7 @@ from workflow.database import reading
 from workflow.db.queries import applications as queries
 from workflow.db.queries import people
 from workflow.domain.approvals import Choice, Outcome
-from workflow.services import decisions
+from workflow.services import confirming, decisions
 from workflow.times import utc_now
 from workflow.web.desk.api.caller import Approver, Inside, Reader
 from workflow.web.desk.api.listing import Listing
@@ -78,11 +78,14 @@ def list_votes(house: Inside, who: Reader, number: str) -> Listing[VoteDocument]
 
 @router.post("/applications/{number}/votes", status_code=201, response_model=DecisionDocument, summary="Decide")
 def vote(request: Request, house: Inside, who: Approver, writing: Writing, number: str, body: VoteBody) -> Response:
-    """Approves, sends back or rejects. Nobody decides on what they submitted or edited, and everybody decides once."""
+    """Approves, sends back or rejects. Nobody decides on what they submitted or edited, and everybody decides once.
+
+    Votes on PROD are cast on the page, where the person shows who they are."""
 
     def effect(session: Session) -> Answer:
         application = queries.get_visible(session, who.actor, number)
         writing.require_match(session, application)
+        confirming.require_person(session, application)
         decision = decisions.vote(
             session,
             who.actor,

@@ -8,6 +8,7 @@ from workflow.web.desk.pages import (
     applications,
     approvals,
     audit,
+    choosing_password,
     customers,
     deliveries,
     expiry,
@@ -18,12 +19,14 @@ from workflow.web.desk.pages import (
     portal,
     profile,
     receipts,
+    security,
     sign_in,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     sign_in.router,
+    choosing_password.router,
     portal.router,
     applications.router,
     application_form.router,  # /applications/new before /applications/{number}
@@ -36,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     customers.router,
     operations.router,
+    security.router,
     profile.router,
     home.router,  # last: it answers for every address nobody else knows
 )

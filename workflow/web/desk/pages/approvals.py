@@ -20,7 +20,9 @@ from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ChangesRequested
 from workflow.errors import Conflict, Invalid, NotFound, Problem
-from workflow.services import applications, decisions, policies
+from workflow.services import applications, confirming, decisions, policies
+from workflow.services.confirming import Asked
+from workflow.services.second_factor import SecondFactorThrottled
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
 from workflow.web.desk.shown.activity import Entry, entry
@@ -82,6 +84,7 @@ class Panel:
     voted: bool
     not_asked: str
     open: bool
+    asked: Asked
 
 
 @router.get("/approvals")
@@ -104,9 +107,14 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
     if chosen is None:
         missing = [Problem("decision", "missing", "Choose approve, send back or reject.")]
         return _page(request, house, me, tab, number, problems=missing, comment=comment, status=422)
+    shown = confirming.Shown(form.secret("password"), form.text("code"))
     try:
+        with reading(house.engine) as session:
+            asked = _asked(session, house, me, application_queries.get_visible(session, me.actor, number))
+        confirming.check_password(house.engine, me.person_id, asked, shown, wall_now())
         with transaction(house.engine) as session:
             application = application_queries.get_visible(session, me.actor, number)
+            confirming.use_code(session, me.person_id, asked, shown, wall_now())
             decisions.vote(
                 session,
                 me.actor,
@@ -120,6 +128,9 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
             )
     except Invalid as error:
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
+    except SecondFactorThrottled as error:
+        throttled = [Problem("password", "throttled", str(error))]
+        return _page(request, house, me, tab, number, problems=throttled, chosen=chosen, comment=comment, status=429)
     except Conflict as error:
         return _page(request, house, me, tab, number, conflict=error, chosen=chosen, comment=comment, status=409)
     return go_on(request, "/approvals", f"{DECIDED[chosen]}: {number}. The liaison is told by e-mail.")
@@ -216,7 +227,12 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         voted=ballot.has_voted(me.person_id),
         not_asked=_not_asked(session, house, me, ballot.revision, quorum),
         open=Status(application.status) is Status.SUBMITTED,
+        asked=_asked(session, house, me, application),
     )
+
+
+def _asked(session: Session, house: House, me: Me, application: Application) -> Asked:
+    return confirming.asked_of(session, me.person_id, application, demand_second_factor=house.settings.second_factor_for_prod)
 
 
 def _revised(session: Session, house: House, application: Application, content: ApplicationContent) -> Revised | None:

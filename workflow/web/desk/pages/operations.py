@@ -29,6 +29,7 @@ JOB_WORDS: Mapping[str, str] = {
     Job.LETTER.value: "Send a letter",
     Job.PORTAL_CODE.value: "Send a portal code",
     Job.REMINDER.value: "Send an expiry reminder",
+    Job.ONE_TIME_LINK.value: "Send a link to choose a password",
 }
 JOB_BADGES: Mapping[str, Badge] = {
     JobState.PENDING: Badge("Waiting", "", "clock"),

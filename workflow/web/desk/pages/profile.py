@@ -1,6 +1,6 @@
 """A person's own page: time zone, shortcuts, tokens for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from workflow.database import reading, transaction
 from workflow.db.queries import people
+from workflow.db.tables import ApiToken
+from workflow.domain.roles import Scope, useful_scopes
 from workflow.errors import Invalid, Problem
 from workflow.services import preferences, tokens
 from workflow.times import utc_now, wall_now
@@ -20,6 +22,13 @@ from workflow.web.shared.headers import ONE_YEAR
 from workflow.web.shared.site import site_of
 
 router = APIRouter()
+SCOPE_WORDS: Mapping[Scope, str] = {
+    Scope.APPLY: "Apply for licenses",
+    Scope.CUSTOMERS: "Edit customers",
+    Scope.DECIDE: "Decide, except on PROD",
+    Scope.DOWNLOAD: "Download license files",
+    Scope.OPERATE: "Operate the desk",
+}
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year")]
 
 
@@ -49,7 +58,13 @@ def make_token(request: Request, house: Inside, me: SignedIn, form: Posted) -> R
     try:
         with transaction(house.engine) as session:
             token, row = tokens.make_token(
-                session, me.actor, form.text("name"), form.integer("days") or 0, now=utc_now(), wall=wall_now()
+                session,
+                me.actor,
+                form.text("name"),
+                form.integer("days") or 0,
+                scopes=[each for each in useful_scopes(me.actor.roles) if each.value in form.many("scope")],
+                now=utc_now(),
+                wall=wall_now(),
             )
             name = row.name
     except Invalid as error:
@@ -66,6 +81,10 @@ def revoke_token(request: Request, house: Inside, me: SignedIn, token_id: UUID, 
     return go_on(request, "/profile#tokens", "The token is revoked. Programs that use it are refused from now on.")
 
 
+def _scope_words(token: ApiToken) -> str:
+    return ", ".join(["Read", *(SCOPE_WORDS[each].lower() for each in Scope if each in tokens.scopes_of(token))])
+
+
 def _page(
     request: Request,
     house: House,
@@ -77,12 +96,13 @@ def _page(
     status: int = 200,
 ) -> Response:
     with reading(house.engine) as session:
-        tokens = people.tokens_of(session, me.person_id)
+        own = people.tokens_of(session, me.person_id)
     return site_of(request).pages.page(
         request,
         "pages/desk/profile.html",
         status=status,
-        tokens=tokens,
+        tokens=[(each, _scope_words(each)) for each in own],
+        scopes=[(each.value, SCOPE_WORDS[each]) for each in useful_scopes(me.actor.roles)],
         now=wall_now(),
         errors=FieldErrors.of(problems),
         summary=[(each.field, each.message) for each in problems],

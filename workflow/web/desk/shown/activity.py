@@ -75,6 +75,11 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
         facts.ApplicationRejected.type: lambda who, _: ("circle-x", "bad", f"Rejected by {who}"),
         facts.ApprovalRescinded.type: lambda who, _: ("undo-2", "warn", f"Approval taken back by {who}"),
         facts.ApplicationWithdrawn.type: lambda who, _: ("ban", "", f"Withdrawn by {who}"),
+        facts.ApplicationHandedOver.type: lambda who, said: (
+            "user-round",
+            "",
+            f"Handed over from {said['before']} to {said['after']} by {who}",
+        ),
         facts.LicenseIssued.type: lambda _who, said: (
             "file-key",
             "info",
