@@ -20,6 +20,7 @@ from workflow.license_file import LicenseRefused, TrustError
 from workflow.services import trail, witnessing
 from workflow.services.checkpoints import LONGEST_REASON
 from workflow.services.history import Verdict
+from workflow.services.witnessing import how_many
 from workflow.signing_keys import open_signer, read_secret
 from workflow.times import wall_now
 
@@ -108,12 +109,13 @@ def _say(verdict: Verdict) -> None:
     for note in verdict.notes:
         typer.echo(f"Note: {note}")
     seen = (
-        f"{len(verdict.checkpoints)} checkpoints, the newest of {verdict.witnessed_at:%Y-%m-%d %H:%M} UTC"
+        f"{how_many(len(verdict.checkpoints), 'checkpoint')}, the newest of {verdict.witnessed_at:%Y-%m-%d %H:%M} UTC"
         if verdict.witnessed_at
         else "no checkpoint yet, so a chain that was cut off together with its head would not be noticed"
     )
-    typer.echo(f"Looked at {verdict.events:,} events in {verdict.chains:,} chains; {seen}.")
-    typer.echo("The history holds." if verdict.holds else f"The history does not hold: {len(verdict.findings)} findings.")
+    typer.echo(f"Looked at {how_many(verdict.events, 'event')} in {how_many(verdict.chains, 'chain')}; {seen}.")
+    against = f"The history does not hold: {how_many(len(verdict.findings), 'finding')}."
+    typer.echo("The history holds." if verdict.holds else against)
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:

@@ -71,9 +71,14 @@ def complete_files(engine: Engine, directory: Path) -> None:
         checkpoints.write_files(directory, number, rows[number])
 
 
+def how_many(count: int, what: str) -> str:
+    """Such as "1 chain" and "1,200 chains"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def word(verdict: Verdict) -> str:
     """What the witness says of a verdict, for the page."""
     if verdict.holds:
-        return f"{verdict.events:,} events in {verdict.chains:,} chains, nothing missing and nothing altered."
+        return f"{how_many(verdict.events, 'event')} in {how_many(verdict.chains, 'chain')}, nothing missing, nothing altered."
     more = f" ({len(verdict.findings) - 1} more)" if len(verdict.findings) > 1 else ""
     return f"{DOUBT}{verdict.findings[0].sentence}{more}"
