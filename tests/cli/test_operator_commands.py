@@ -1,6 +1,7 @@
 """`licdesk users`, `jobs` and `db` on a database, for whoever runs the desk."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +18,7 @@ from workflow.db.queries import people
 from workflow.db.tables import EventRow, JobRow
 from workflow.domain.events import Job
 from workflow.errors import Unauthenticated
-from workflow.services import sessions, tokens
+from workflow.services import one_time_links, sessions, tokens
 from workflow.times import utc_now, wall_now
 
 Here = Callable[..., Result]
@@ -41,8 +42,15 @@ def signs_in(engine: Engine, email: str, password: str) -> bool:
 def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) -> None:
     added = here("users", "add", "Omar.Reyes@serviceme.example", "--name", "Omar Reyes", "--role", "operator")
     assert added.exit_code == 0, added.output
-    password = added.stdout.split("Password: ")[1].split()[0]
-    assert signs_in(engine, "omar.reyes@serviceme.example", password)
+    assert not signs_in(engine, "omar.reyes@serviceme.example", "")
+    token = re.search(r"^http://127.0.0.1:8300/welcome/([\w-]{43}) ", added.stdout, re.M)
+    assert token
+    one_time_links.choose_password(engine, token[1], "a long enough password", now=utc_now(), wall=wall_now())
+    assert signs_in(engine, "omar.reyes@serviceme.example", "a long enough password")
+    again = re.search(r"/welcome/([\w-]{43})", here("users", "invite", "omar.reyes@serviceme.example").stdout)
+    assert again
+    one_time_links.choose_password(engine, again[1], "yet another password", now=utc_now(), wall=wall_now())
+    assert "A mail is on its way" in here("users", "invite", "omar.reyes@serviceme.example", "--send").stdout
     [row] = json.loads(here("users", "list", "--json").stdout)
     assert row == {"email": "omar.reyes@serviceme.example", "name": "Omar Reyes", "roles": ["operator"], "disabled_at": None}
     with transaction(engine) as session:
@@ -51,7 +59,8 @@ def test_the_first_operator_is_added_and_signs_in(here: Here, engine: Engine) ->
 
 
 def test_a_forgotten_password_is_replaced_and_the_old_sessions_end(here: Here, engine: Engine, tmp_path: Path) -> None:
-    old = here("users", "add", "a@b.example", "--name", "A", "--role", "liaison").stdout.split("Password: ")[1].split()[0]
+    here("users", "add", "a@b.example", "--name", "A", "--role", "liaison")
+    old = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
     cookie = sessions.sign_in(engine, "a@b.example", old, now=utc_now(), wall=wall_now()).token
     new = here("users", "password", "a@b.example").stdout.split("Password: ")[1].split()[0]
     sessions.sign_in(engine, "a@b.example", new, now=utc_now(), wall=wall_now())

@@ -138,6 +138,7 @@ def a_busy_desk(company: Company) -> dict[str, str]:
         "waiting": waiting,
         "sent_back": sent_back,
         "license": license_id,
+        "person": str(company.liaison.person_id),
     }
 
 
@@ -166,7 +167,7 @@ def pages_of(made: dict[str, str]) -> dict[str, list[str]]:
             "/nowhere",
         ],
         "approver": ["/", "/approvals", f"/approvals/{made['waiting']}", "/approvals?tab=decided"],
-        "operator": ["/", "/operations"],
+        "operator": ["/", "/people", "/people/new", f"/people/{made['person']}", "/profile/security", "/operations"],
         "administrator": ["/"],
         "auditor": ["/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],
     }

@@ -16,7 +16,8 @@ from workflow.db.queries import customers, people
 from workflow.db.tables import Person
 from workflow.domain.roles import Role, Scope
 from workflow.errors import Invalid, NotFound
-from workflow.services import accounts, tokens
+from workflow.services import accounts, one_time_links, tokens
+from workflow.settings import Database, load
 from workflow.times import utc_now, wall_now
 
 app = typer.Typer(help="The people of the desk, their roles and tokens.", no_args_is_help=True)
@@ -30,30 +31,34 @@ def add(
     name: Annotated[str, typer.Option(help="As pages and mails show it.")],
     role: Annotated[list[Role] | None, typer.Option(help="Once for each role.")] = None,
     password_file: Annotated[
-        Path | None, typer.Option(help="Holds the first password; one is made when not given.", dir_okay=False)
+        Path | None, typer.Option(help="Holds the first password; a link to choose one is made when not given.", dir_okay=False)
     ] = None,
+    team: Annotated[str, typer.Option(help="Liaisons of one team see each other's applications.")] = "",
     tenant: Annotated[str | None, typer.Option(help="An administrator's customer, by tenant ID.")] = None,
     time_zone: Annotated[str, typer.Option(help="The zone in which pages show times to them.")] = "UTC",
 ) -> None:
-    """Add a person. A password that is made is shown once."""
+    """Add a person: the first operator of a new desk, too. Prints a link to choose a password: once, within 24 hours."""
     with said_plainly():
         given = _read_password(password_file)
-    password = given or secrets.token_urlsafe(15)
     with writing() as session:
-        accounts.add_person(
+        person = accounts.add_person(
             session,
             command_line(),
             email=email,
             name=name,
             roles=role or [],
-            password=password,
+            password=given,
             now=utc_now(),
             tenant=customers.get_tenant(session, tenant).id if tenant else None,
+            team=team,
             time_zone=time_zone,
         )
+        token = None
+        if given is None:
+            token = one_time_links.make_link(session, command_line(), person.id, now=utc_now(), wall=wall_now())
     typer.echo(f"Added {email}.")
-    if given is None:
-        typer.echo(f"Password: {password}  (shown once)")
+    if token is not None:
+        typer.echo(_link(token))
 
 
 @app.command("list")
@@ -117,11 +122,29 @@ def new_password(
 
 
 @app.command()
-def disable(email: Email) -> None:
-    """Nobody signs in as this person again, and their tokens end. What they did stays."""
+def invite(
+    email: Email,
+    send: Annotated[bool, typer.Option("--send", help="Mail the link instead of printing it.")] = False,
+) -> None:
+    """Make a link with which the person chooses a password: once, within 24 hours. Earlier links end."""
     with writing() as session:
-        accounts.disable_person(session, command_line(), _get(session, email).id, now=utc_now(), wall=wall_now())
+        person = _get(session, email)
+        if send:
+            one_time_links.invite(session, command_line(), person.id, now=utc_now(), wall=wall_now())
+        else:
+            token = one_time_links.make_link(session, command_line(), person.id, now=utc_now(), wall=wall_now())
+    typer.echo(f"A mail is on its way to {email}." if send else _link(token))
+
+
+@app.command()
+def disable(email: Email) -> None:
+    """Nobody signs in as this person again; sessions, tokens and links end. Names what they leave open."""
+    with writing() as session:
+        left = accounts.disable_person(session, command_line(), _get(session, email).id, now=utc_now(), wall=wall_now())
+        numbers = ", ".join(each.number for each in left)
     typer.echo(f"{email} cannot sign in any more.")
+    if numbers:
+        typer.echo(f"Nobody is in charge of {numbers}. An operator hands them over on the page People.")
 
 
 @app.command()
@@ -140,6 +163,11 @@ def token(
         actor = accounts.actor_of(session, person, now, channel="cli")
         made, _ = tokens.make_token(session, actor, name, days, scopes=scope or Scope, now=now, wall=wall_now())
     typer.echo(made)
+
+
+def _link(token: str) -> str:
+    address = load(Database).public_url.rstrip("/")
+    return f"{address}{one_time_links.PATH}/{token}  (to choose a password: once, within 24 hours)"
 
 
 def _get(session: Session, email: str) -> Person:

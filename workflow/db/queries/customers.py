@@ -23,6 +23,14 @@ def get_tenant(session: Session, tenant_id: str) -> Tenant:
     return found
 
 
+def get_tenant_by_id(session: Session, tenant: UUID) -> Tenant:
+    """The customer with this id. Raises NotFound."""
+    found = session.get(Tenant, tenant)
+    if found is None:
+        raise NotFound("There is no such customer.")
+    return found
+
+
 def environments_of(session: Session, tenant: UUID) -> Sequence[Environment]:
     """A customer's environments: DEV, UAT, PROD, then by label."""
     found = session.exec(select(Environment).where(Environment.tenant == tenant)).all()

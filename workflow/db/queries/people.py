@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import or_, tuple_
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
@@ -135,3 +135,20 @@ def tokens_of(session: Session, person: UUID) -> Sequence[ApiToken]:
 def all_people(session: Session) -> Sequence[Person]:
     """Everyone, by name."""
     return session.exec(select(Person).order_by(Person.name)).all()
+
+
+def search(session: Session, *, search: str = "", after: tuple[str, UUID] | None = None, limit: int = 25) -> Sequence[Person]:
+    """People by name, from the one after `after` on; one more than asked for when there are more."""
+    query = select(Person).order_by(Person.name, col(Person.id)).limit(limit + 1)
+    if search:
+        fields = (Person.name, Person.email, Person.team)
+        query = query.where(or_(*(col(each).icontains(search, autoescape=True) for each in fields)))
+    if after is not None:
+        query = query.where(tuple_(col(Person.name), col(Person.id)) > after)
+    return session.exec(query).all()
+
+
+def liaisons(session: Session, at: datetime) -> Sequence[Person]:
+    """Everybody who can be in charge of applications, by name."""
+    able = people_with(session, Role.LIAISON, at)
+    return session.exec(select(Person).where(col(Person.id).in_(able)).order_by(Person.name)).all()

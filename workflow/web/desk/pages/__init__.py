@@ -16,6 +16,7 @@ from workflow.web.desk.pages import (
     home,
     licenses,
     operations,
+    people,
     portal,
     profile,
     receipts,
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     customers.router,
     operations.router,
+    people.router,
     security.router,
     profile.router,
     home.router,  # last: it answers for every address nobody else knows
