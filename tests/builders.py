@@ -155,7 +155,12 @@ class Office:
             applying.submit(session, actor, self.desk, application, application.version, self.now)
 
     def vote(
-        self, number: str, choice: Choice = Choice.APPROVE, actor: Actor = people.APPROVER, comment: str = "Because."
+        self,
+        number: str,
+        choice: Choice = Choice.APPROVE,
+        actor: Actor = people.APPROVER,
+        comment: str = "Because.",
+        on_behalf_of: UUID | None = None,
     ) -> Decision:
         """Reads the application and decides on it at once."""
         with self.work() as session:
@@ -170,6 +175,7 @@ class Office:
                 seen_revision=application.revision,
                 seen_version=application.version,
                 now=self.now,
+                on_behalf_of=on_behalf_of,
             )
 
     def approved(self, **changes: Any) -> str:

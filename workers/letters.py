@@ -20,7 +20,7 @@ from workflow.domain.application import Standing, Status
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
 from workflow.mail import letters
 from workflow.mail.messages import Letter
-from workflow.services import one_time_links
+from workflow.services import delegations, one_time_links
 from workflow.services.applications import content_of
 from workflow.services.delivery import Addressee, Built
 from workflow.services.desk import Desk
@@ -122,6 +122,7 @@ def addressee(session: Session, reader: UUID) -> Addressee:
 def write(session: Session, desk: Desk, kind: LetterKind, application: Application, event: EventRow, reader: str) -> Letter:
     """The letter of this kind, for an application and the event that owes it."""
     said = json.loads(event.payload)
+    by = f"{event.actor_name} for {said['acting_for']}" if said.get("acting_for") else event.actor_name
     sender = facts.sender(desk)
     about = facts.application_facts(session, desk, application)
     match kind:
@@ -137,12 +138,11 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             revision = application.revision
             return letters.approval_requested(reader, about, changes, note, sender, revision=revision, revised=revised)
         case LetterKind.APPROVED:
-            names = people.names_of(session, [row.person for row in applications.votes_on(session, application.id)])
-            return letters.approved(reader, about, tuple(names.values()), sender)
+            return letters.approved(reader, about, delegations.voters(session, application.id), sender)
         case LetterKind.CHANGES_REQUESTED:
-            return letters.changes_requested(reader, about, event.actor_name, said["comment"], sender)
+            return letters.changes_requested(reader, about, by, said["comment"], sender)
         case LetterKind.REJECTED:
-            return letters.rejected(reader, about, event.actor_name, said["comment"], sender)
+            return letters.rejected(reader, about, by, said["comment"], sender)
         case LetterKind.WITHDRAWN:
             return letters.withdrawn(reader, about, event.actor_name, said["comment"], sender)
         case LetterKind.DELIVERED:

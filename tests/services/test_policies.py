@@ -14,7 +14,7 @@ from workflow.db import outbox
 from workflow.db.queries import applications, overview
 from workflow.db.queries import people as person_queries
 from workflow.db.queries import policies as kept
-from workflow.db.tables import EventRow, RequirementRow, Revision, RoleGrant, VoteRow
+from workflow.db.tables import DelegationRow, EventRow, RequirementRow, Revision, RoleGrant, VoteRow
 from workflow.domain.approvals import Choice, NotEligible, Outcome, VotedAlready
 from workflow.domain.events import ApplicationApproved, Job
 from workflow.domain.policy import Policy, PolicyBroken
@@ -283,6 +283,9 @@ def test_a_vote_for_somebody_else_counts_with_that_persons_groups(strict: Office
         acting = VoteRow(**{**first.model_dump(exclude={"id"}), "person": people.LEAD.person_id})
         acting.on_behalf_of = people.SECURITY.person_id
         session.add(acting)
+        at = {"created_at": NOW, "starts_at": NOW, "ends_at": NOW + timedelta(days=1)}
+        giver, delegate = people.id_of(people.SECURITY), people.id_of(people.LEAD)
+        session.add(DelegationRow(giver=giver, delegate=delegate, reason="On leave", **at))
         session.flush()
         decision = decisions.where_it_stands(session, TWO_PEOPLE, applications.get_application(session, number))
     assert decision.outcome is Outcome.APPROVED

@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-SUBJECTS = ("keys", "trust", "license", "revocations", "mail", "db", "policy", "users", "jobs", "audit", "demo", "console")
+SUBJECTS = (
+    "keys",
+    "trust",
+    "license",
+    "revocations",
+    "mail",
+    "db",
+    "policy",
+    "users",
+    "delegate",
+    "jobs",
+    "audit",
+    "demo",
+    "console",
+)
 """Groups of commands: `licdesk keys list`."""
 
 COMMANDS = {

@@ -92,6 +92,20 @@ class RoleGrant(DeskTable, table=True):
     revoked_at: datetime | None = _time(nullable=True)
 
 
+class DelegationRow(DeskTable, table=True):
+    """Somebody is out of office, and another approver acts for them: from then until then, or until it was ended early."""
+
+    __tablename__ = "delegation"
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    giver: UUID = Field(foreign_key="person.id", index=True)
+    delegate: UUID = Field(foreign_key="person.id", index=True)
+    reason: str = Field(max_length=200)
+    created_at: datetime = _time()
+    starts_at: datetime = _time()
+    ends_at: datetime = _time()
+    ended_at: datetime | None = _time(nullable=True)
+
+
 class SignedIn(DeskTable, table=True):
     """A session in a browser. Only the hash of its cookie is kept. Times are wall-clock times.
 

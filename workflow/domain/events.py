@@ -124,6 +124,8 @@ class ApprovalRecorded(Event):
     revision: int
     content_digest: str
     comment: str
+    on_behalf_of: str | None = None
+    acting_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class ChangesRequested(Event):
     type = "application.changes_requested"
     revision: int
     comment: str
+    on_behalf_of: str | None = None
+    acting_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,8 @@ class ApplicationRejected(Event):
     type = "application.rejected"
     revision: int
     comment: str
+    on_behalf_of: str | None = None
+    acting_for: str = ""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from workflow.domain.policy import Policy, Route, StepKind
 from workflow.domain.roles import Actor, Permission, require
 from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
+from workflow.services import delegations
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
 from workflow.services.policies import POLICY, adopt, require_possible, route_for, staff_of
@@ -193,7 +194,8 @@ def submit(session: Session, actor: Actor, desk: Desk, application: Application,
     stands_on = before if revised and before and same_but_for_the_note(content_of_revision(before), content) else None
     revision = _add_revision(session, actor, application, content, environment, desk.policy, route, stands_on, now)
     fact: ApplicationRevised | ApplicationSubmitted
-    asked = sorted({person for group in route.quorum.groups for person in staff[group]} - contributors)
+    able = {person for group in route.quorum.groups for person in staff[group]} - contributors
+    asked = sorted(able | delegations.standing_in(session, able, now) - contributors)
     if revised and before is not None:
         changed = stands_on is None
         fact = ApplicationRevised(

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, moves
-from workflow.db.tables import Application, Revision, VoteRow
+from workflow.db.queries import applications, moves, people
+from workflow.db.tables import Application, Person, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import (
     Choice,
@@ -35,9 +35,10 @@ from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Permission, may, require
 from workflow.domain.terms import MAX_NOTE, RequestType
 from workflow.errors import Conflict, Forbidden, Problem
+from workflow.services import delegations
 from workflow.services.applications import require_first
+from workflow.services.delegations import require_delegate
 from workflow.services.desk import Desk
-from workflow.services.policies import groups_of
 
 _ACTIONS = {
     Choice.APPROVE: Action.RECORD_APPROVAL,
@@ -107,12 +108,15 @@ def vote(
     seen_revision: int,
     seen_version: int,
     now: datetime,
+    on_behalf_of: UUID | None = None,
 ) -> Decision:
     """Records the actor's word on the revision they read and returns what all votes come to.
 
     Raises MissingRole, AlreadyMoved (saying who was quicker), IllegalMove, StaleRevision, SelfApproval, NotEligible,
     VotedAlready, CommentMissing, and LicensedMeanwhile for what can only be sent back.
-    Approving, the vote that completes every requirement moves the application on.
+    Approving, the vote that completes every requirement moves the application on. `on_behalf_of` is a colleague out of office
+    whose delegate the actor is, else it raises NotTheirDelegate; the vote counts with the colleague's groups, and both as one
+    person.
     """
     require(actor, Permission.DECIDE)
     assert actor.person_id is not None
@@ -124,17 +128,20 @@ def vote(
     ballot = ballot_of(session, desk.policy, application)
     revision = ballot.revision
     quorum = quorum_of(session, application, revision)
-    groups = groups_of(session, desk.policy, actor.person_id, revision.created_at, now)
-    require_eligible(quorum, actor.person_id, groups, ballot.contributors)
+    if on_behalf_of is not None:
+        require_delegate(session, on_behalf_of, actor.person_id, now)
+    groups = delegations.groups_of_vote(session, desk.policy, actor.person_id, on_behalf_of, revision.created_at, now)
+    require_eligible(quorum, actor.person_id, groups, ballot.contributors, on_behalf_of)
     if ballot.has_voted(actor.person_id):
         raise VotedAlready
     _require_comment(choice, comment)
     if choice is Choice.APPROVE:
         require_first(session, application, RequestType(application.request))
 
-    cast = Vote(actor.person_id, revision.number, revision.content_digest, choice, groups)
+    cast = Vote(actor.person_id, revision.number, revision.content_digest, choice, groups, on_behalf_of)
     decision = ballot.with_vote(cast).decision(quorum)
-    facts = [_fact(choice, revision, comment)]
+    acting_for = people.get_person(session, on_behalf_of) if on_behalf_of is not None else None
+    facts = [_fact(choice, revision, comment, acting_for)]
     if decision.outcome is Outcome.APPROVED:
         approvals = len(decision.people)
         facts.append(ApplicationApproved(revision.number, revision.content_digest, approvals, revision.policy_sha256))
@@ -147,6 +154,7 @@ def vote(
             application=application.id,
             revision=revision.number,
             person=actor.person_id,
+            on_behalf_of=on_behalf_of,
             choice=choice.value,
             comment=comment,
             groups=",".join(sorted(groups)),
@@ -202,7 +210,9 @@ def ballot_of(session: Session, policy: Policy, application: Application) -> Bal
             revision=row.revision,
             content_digest=row.content_digest,
             choice=Choice(row.choice),
-            groups=groups_of(session, policy, row.on_behalf_of or row.person, submitted_at[row.revision], row.at),
+            groups=delegations.groups_of_vote(
+                session, policy, row.person, row.on_behalf_of, submitted_at[row.revision], row.at
+            ),
             on_behalf_of=row.on_behalf_of,
         )
         for row in rows
@@ -239,11 +249,12 @@ def _require_comment(choice: Choice, comment: str) -> None:
         raise CommentMissing(message, [Problem("comment", "missing", message)])
 
 
-def _fact(choice: Choice, revision: Revision, comment: str) -> Event:
+def _fact(choice: Choice, revision: Revision, comment: str, acting_for: Person | None) -> Event:
+    whose, name = (str(acting_for.id), acting_for.name) if acting_for else (None, "")
     match choice:
         case Choice.APPROVE:
-            return ApprovalRecorded(revision.number, revision.content_digest, comment)
+            return ApprovalRecorded(revision.number, revision.content_digest, comment, whose, name)
         case Choice.REQUEST_CHANGES:
-            return ChangesRequested(revision.number, comment)
+            return ChangesRequested(revision.number, comment, whose, name)
         case Choice.REJECT:
-            return ApplicationRejected(revision.number, comment)
+            return ApplicationRejected(revision.number, comment, whose, name)

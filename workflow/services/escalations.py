@@ -13,6 +13,7 @@ from workflow.db.tables import Application, EscalationRow, RequirementRow
 from workflow.domain.application import Status
 from workflow.domain.events import ApprovalEscalated, ApprovalReminded
 from workflow.domain.policy import Policy, StepKind
+from workflow.services import delegations
 from workflow.services.decisions import Ballot, ballot_of, quorum_of
 from workflow.services.desk import Desk
 from workflow.services.policies import POLICY, staff_of
@@ -70,5 +71,6 @@ def _take(session: Session, policy: Policy, application: Application, step: Esca
 def _able(session: Session, policy: Policy, ballot: Ballot, groups: Collection[str], now: datetime) -> list[UUID]:
     """Who of these groups can still decide: people who were there at the submission, did not write it and have not voted."""
     then, today = staff_of(session, policy, ballot.revision.created_at), staff_of(session, policy, now)
-    people = {person for group in groups for person in then.get(group, set()) & today.get(group, set())}
-    return sorted(person for person in people - ballot.contributors if not ballot.has_voted(person))
+    people = {person for group in groups for person in then.get(group, set()) & today.get(group, set())} - ballot.contributors
+    people |= delegations.standing_in(session, people, now) - ballot.contributors
+    return sorted(person for person in people if not ballot.has_voted(person))

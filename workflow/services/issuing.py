@@ -148,19 +148,30 @@ def _require_told_by_history(session: Session, application: Application, revisio
     first = (revision.approvals_from, revision.content_digest)
     handed_in = [at for at, row in enumerate(decided) if row.type in _HANDED_IN and _about(row) == first]
     since = decided[handed_in[-1] + 1 : -1] if handed_in else decided
-    recorded = {(row.hash, row.actor, *_about(row)) for row in decided if row.type == ApprovalRecorded.type}
+    recorded = {
+        (row.hash, row.actor, json.loads(row.payload).get("on_behalf_of"), *_about(row))
+        for row in decided
+        if row.type == ApprovalRecorded.type
+    }
     if (
         break_in(told, head) is not None
         or not decided
         or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
         or any(row.type != ApprovalRecorded.type and not _changed_the_note_only(row) for row in since)
-        or any((row.event_hash, f"person:{row.person}", row.revision, row.content_digest) not in recorded for row in votes)
+        or any(
+            (row.event_hash, f"person:{row.person}", _whose(row), row.revision, row.content_digest) not in recorded
+            for row in votes
+        )
     ):
         raise NotApproved(f"The history of {application.number} does not tell of its approval as the votes do. Look at both.")
 
 
 def _changed_the_note_only(row: EventRow) -> bool:
     return row.type == ApplicationRevised.type and json.loads(row.payload)["content_changed"] is False
+
+
+def _whose(row: VoteRow) -> str | None:
+    return str(row.on_behalf_of) if row.on_behalf_of else None
 
 
 def _about(row: EventRow) -> tuple[int | None, str | None]:

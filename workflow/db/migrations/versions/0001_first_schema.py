@@ -474,6 +474,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("application", "number", name=op.f("uq_revision_application_number")),
     )
     op.create_table(
+        "delegation",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("giver", sa.Uuid(), nullable=False),
+        sa.Column("delegate", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["delegate"], ["person.id"], name=op.f("fk_delegation_delegate")),
+        sa.ForeignKeyConstraint(["giver"], ["person.id"], name=op.f("fk_delegation_giver")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delegation")),
+    )
+    with op.batch_alter_table("delegation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_delegation_delegate"), ["delegate"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delegation_giver"), ["giver"], unique=False)
+
+    op.create_table(
         "vote",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("application", sa.Uuid(), nullable=False),

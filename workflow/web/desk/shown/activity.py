@@ -148,6 +148,11 @@ _VERBATIM: Mapping[str, str] = MappingProxyType({facts.DeliveryFailed.type: "rep
 """Which member of a failure's payload is somebody else's words, to be quoted as they are."""
 
 
+def by_for(who: str, acting_for: str) -> str:
+    """Who did something, and for which colleague out of office."""
+    return f"{who} for {acting_for}" if acting_for else who
+
+
 def entries(stored: Iterable[StoredEvent]) -> tuple[Entry, ...]:
     """The history, in the order given."""
     return tuple(entry(each) for each in stored)
@@ -157,9 +162,8 @@ def entry(stored: StoredEvent) -> Entry:
     """One event in words. An event this version does not know is named by its type: history never loses a line."""
     said: dict[str, Any] = json.loads(stored.payload)
     sentence = _SENTENCES.get(stored.type)
-    icon, kind, title = (
-        sentence(stored.actor_name, said) if sentence else ("circle", "", f"{stored.type} by {stored.actor_name}")
-    )
+    who = by_for(stored.actor_name, str(said.get("acting_for") or ""))
+    icon, kind, title = sentence(who, said) if sentence else ("circle", "", f"{stored.type} by {who}")
     words = str(said.get("comment") or "")
     answer = str(said.get(_VERBATIM.get(stored.type, ""), ""))
     return Entry(icon, kind, title, stored.at, words or answer, verbatim=bool(answer and not words))
