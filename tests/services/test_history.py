@@ -158,7 +158,7 @@ def test_an_application_that_disappeared_with_all_its_rows_is_known_to_a_checkpo
     auditor.sign()
     key = identity.hex if office.engine.dialect.name == "sqlite" else str(identity)
     auditor.tamper(
-        *(f"DELETE FROM {table} WHERE application = :key" for table in ("vote", "requirement", "revision")),
+        *(f"DELETE FROM {table} WHERE application = :key" for table in ("vote", "escalation", "requirement", "revision")),
         "DELETE FROM job WHERE ref = :key",
         "DELETE FROM event WHERE stream = :stream",
         "DELETE FROM event_stream WHERE stream = :stream",

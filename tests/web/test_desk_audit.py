@@ -26,8 +26,8 @@ from workflow.web.desk.pages import ROUTERS
 Open = Callable[[str], Browser]
 As = Callable[[str], Program]
 
-OWN = ("/sign-in", "/sign-out", "/profile", "/d/{token}")
-"""What an auditor may send like everybody: their own session and preferences, and what a link in a mail is for."""
+OWN = ("/sign-in", "/sign-out", "/forgot", "/welcome", "/profile", "/d/{token}")
+"""What an auditor may send like everybody: their own session, password and preferences, and what a link in a mail is for."""
 UNSIGNED = f"{BASE}/receipts"
 """Its signature is its credential."""
 
