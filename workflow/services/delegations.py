@@ -137,6 +137,16 @@ def standing_in(session: Session, givers: Collection[UUID], now: datetime) -> fr
     return delegations.delegates_of(session, givers, now)
 
 
+def lent_to(session: Session, policy: Policy, delegate: UUID, now: datetime) -> dict[UUID, frozenset[str]]:
+    """The people somebody acts for now, with the groups that each lends."""
+    found = {}
+    for giver in delegations.givers_to(session, delegate, now):
+        roles = people.roles_of(session, giver.id, now)
+        if any(grants(role, Permission.DECIDE) for role in roles):
+            found[giver.id] = policy.groups_of(giver.email, roles)
+    return found
+
+
 def voters(session: Session, application: UUID) -> tuple[str, ...]:
     """Who approved, in the order of their votes: "B", or "B for A". Each once."""
     rows = [row for row in applications.votes_on(session, application) if row.choice == Choice.APPROVE.value]

@@ -1,8 +1,9 @@
 """Applications with their revisions, requirements and votes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,6 +18,9 @@ from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.errors import NotFound
 
 MOST_IN_HAND = 20
+Lent = Mapping[UUID, Collection[str]]
+"""The groups of each colleague out of office whom somebody acts for."""
+NOTHING_LENT: Lent = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -158,23 +162,41 @@ def list_applications(session: Session, actor: Actor, page: Page) -> list[Listed
     ]
 
 
-def waiting_for(session: Session, actor: Actor, groups: Collection[str], limit: int = 200) -> list[ListedApplication]:
-    """Submitted applications that ask one of `groups`, the actor's, and that the actor can still decide on, longest waiting
-    first. Own ones are left out."""
+def waiting_for(
+    session: Session, actor: Actor, groups: Collection[str], lent: Lent = NOTHING_LENT, limit: int = 200
+) -> list[ListedApplication]:
+    """Submitted applications that ask one of `groups`, the actor's, or of those lent to them, and that the actor can still
+    decide on, longest waiting first. Own ones are left out."""
     assert actor.person_id is not None
-    query = _queue(limit).where(*decidable(actor.person_id, groups))
+    query = _queue(limit).where(*decidable(actor.person_id, groups, lent))
     return _listed(session, query)
 
 
-def decidable(person: UUID, groups: Collection[str]) -> tuple[Any, ...]:
+def decidable(person: UUID, groups: Collection[str], lent: Lent = NOTHING_LENT) -> tuple[Any, ...]:
     """Conditions: submitted, asks one of these groups, and the person was an approver by then and has neither voted on it nor
-    written any of it.
+    written any of it. With groups lent by a colleague, neither has the colleague.
     """
+    seated = select(RoleGrant.id).where(
+        RoleGrant.person == person,
+        RoleGrant.role == Role.APPROVER.value,
+        col(RoleGrant.granted_at) <= col(Application.submitted_at),
+        col(RoleGrant.revoked_at).is_(None),
+    )
+    waiting = Application.status == Status.SUBMITTED.value
+    asked = [_asks(groups), *(and_(_asks(theirs), *_untouched(giver)) for giver, theirs in lent.items())]
+    return waiting, or_(*asked), seated.exists(), *_untouched(person)
+
+
+def _asks(groups: Collection[str]) -> Any:
     asked = select(RequirementRow.id).where(
         col(RequirementRow.application) == col(Application.id),
         col(RequirementRow.revision) == col(Application.revision),
         col(RequirementRow.group_name).in_(sorted(groups)),
     )
+    return asked.exists()
+
+
+def _untouched(person: UUID) -> tuple[Any, Any]:
     voted = (
         select(VoteRow.id)
         .join(Revision, col(Revision.application) == col(VoteRow.application))
@@ -186,14 +208,7 @@ def decidable(person: UUID, groups: Collection[str]) -> tuple[Any, ...]:
         )
     )
     wrote = select(Revision.id).where(Revision.author == person, col(Revision.application) == col(Application.id))
-    seated = select(RoleGrant.id).where(
-        RoleGrant.person == person,
-        RoleGrant.role == Role.APPROVER.value,
-        col(RoleGrant.granted_at) <= col(Application.submitted_at),
-        col(RoleGrant.revoked_at).is_(None),
-    )
-    waiting = Application.status == Status.SUBMITTED.value
-    return waiting, asked.exists(), seated.exists(), ~voted.exists(), ~wrote.exists()
+    return ~voted.exists(), ~wrote.exists()
 
 
 def all_open(session: Session, limit: int = 200) -> list[ListedApplication]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from workflow.db.queries.applications import decidable
+from workflow.db.queries.applications import NOTHING_LENT, Lent, decidable
 from workflow.db.tables import Application, Installation, JobRow, Person, VoteRow
 from workflow.domain.application import Status
 from workflow.domain.events import JobState
@@ -15,9 +15,9 @@ from workflow.domain.events import JobState
 _IN_HAND = [each.value for each in (Status.DRAFT, Status.SUBMITTED, Status.CHANGES_REQUESTED, Status.APPROVED)]
 
 
-def count_waiting_for(session: Session, person: UUID, groups: Collection[str]) -> int:
-    """How many submitted applications ask one of a person's groups and wait for that person."""
-    query = select(func.count()).select_from(Application).where(*decidable(person, groups))
+def count_waiting_for(session: Session, person: UUID, groups: Collection[str], lent: Lent = NOTHING_LENT) -> int:
+    """How many submitted applications ask one of a person's groups, or of those lent to them, and wait for that person."""
+    query = select(func.count()).select_from(Application).where(*decidable(person, groups, lent))
     return session.exec(query).one()
 
 

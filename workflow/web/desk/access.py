@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from starlette.requests import Request
 
 from workflow.database import AWAY, reading, transaction
 from workflow.db.queries import overview
+from workflow.db.queries.applications import NOTHING_LENT, Lent
 from workflow.domain.roles import Actor, Permission, Role, may, require
 from workflow.errors import Unauthenticated
-from workflow.services import policies, sessions
+from workflow.services import delegations, policies, sessions
 from workflow.services.desk import Desk
 from workflow.settings import DeskSettings
 from workflow.times import utc_now, wall_now
@@ -55,6 +56,7 @@ class Me:
     zone: str
     token: str
     groups: frozenset[str] = frozenset()
+    lent: Lent = field(default_factory=dict)
     waiting: int = 0
     attention: int = 0
 
@@ -116,6 +118,7 @@ def signed_in(request: Request) -> Me:
         actor = replace(actor, request_id=reference_of(request), network=network_of(request))
         decides = may(actor, Permission.DECIDE)
         groups = house.desk.policy.groups_of(person.email, actor.roles) if decides else frozenset()
+        lent = delegations.lent_to(session, house.desk.policy, person.id, utc_now()) if decides else NOTHING_LENT
         me = Me(
             actor=actor,
             person_id=person.id,
@@ -124,7 +127,8 @@ def signed_in(request: Request) -> Me:
             zone=person.time_zone,
             token=token,
             groups=groups,
-            waiting=overview.count_waiting_for(session, person.id, groups) if decides else 0,
+            lent=lent,
+            waiting=overview.count_waiting_for(session, person.id, groups, lent) if decides else 0,
             attention=_attention(session, house) if may(actor, Permission.OPERATE) else 0,
         )
         stale = not _in_background(request) and sessions.session_needs_touch(session, token, wall)

@@ -8,6 +8,7 @@ from workflow.web.desk.pages import (
     applications,
     approvals,
     audit,
+    away,
     choosing_password,
     customers,
     deliveries,
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     operations.router,
     people.router,
     security.router,
+    away.router,
     profile.router,
     home.router,  # last: it answers for every address nobody else knows
 )

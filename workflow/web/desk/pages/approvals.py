@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from sqlmodel import Session
@@ -14,14 +15,16 @@ from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, events, licenses, people
 from workflow.db.queries.applications import ListedApplication
-from workflow.db.tables import Application, Recipient, Revision
+from workflow.db.tables import Application, Recipient
 from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ChangesRequested
 from workflow.errors import Conflict, Invalid, NotFound, Problem
-from workflow.services import applications, confirming, decisions, policies
+from workflow.services import applications, confirming, decisions, delegations
 from workflow.services.confirming import Asked
+from workflow.services.decisions import Ballot
+from workflow.services.delegations import NotTheirDelegate
 from workflow.services.second_factor import SecondFactorThrottled
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Approver, House, Inside, Me
@@ -83,6 +86,7 @@ class Panel:
     own: bool
     voted: bool
     not_asked: str
+    rights: Sequence[tuple[str, str]]
     open: bool
     asked: Asked
 
@@ -125,6 +129,7 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
                 seen_revision=form.integer("revision") or 0,
                 seen_version=form.integer("version") or 0,
                 now=utc_now(),
+                on_behalf_of=form_person(form.text("for")),
             )
     except Invalid as error:
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)
@@ -152,7 +157,7 @@ def _page(
     tab = tab if tab in TABS else "mine"
     now = utc_now()
     with reading(house.engine) as session:
-        waiting = application_queries.waiting_for(session, me.actor, me.groups)
+        waiting = application_queries.waiting_for(session, me.actor, me.groups, me.lent)
         rows = {
             "mine": lambda: waiting,
             "open": lambda: application_queries.all_open(session),
@@ -200,6 +205,7 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     own = me.person_id in ballot.contributors
     quorum = decisions.quorum_of(session, application, ballot.revision)
     counted = ballot.decision(quorum)
+    rights = _rights(session, house, me, ballot, quorum)
     beside = [
         Beside(each.application.number, each.owner, status_badge(each.application.status).text)
         for each in application_queries.in_hand(session, [application.environment])
@@ -225,7 +231,8 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         recipients=recipients,
         own=own,
         voted=ballot.has_voted(me.person_id),
-        not_asked=_not_asked(session, house, me, ballot.revision, quorum),
+        not_asked="" if rights else str(NotEligible(quorum.groups)),
+        rights=rights,
         open=Status(application.status) is Status.SUBMITTED,
         asked=_asked(session, house, me, application),
     )
@@ -249,10 +256,24 @@ def _revised(session: Session, house: House, application: Application, content: 
     )
 
 
-def _not_asked(session: Session, house: House, me: Me, revision: Revision, quorum: Quorum) -> str:
-    """Why this approver is not among those who decide here; empty for those who are."""
-    groups = policies.groups_of(session, house.desk.policy, me.person_id, revision.created_at, utc_now())
-    return "" if not groups.isdisjoint(quorum.groups) else str(NotEligible(quorum.groups))
+def _rights(session: Session, house: House, me: Me, ballot: Ballot, quorum: Quorum) -> list[tuple[str, str]]:
+    """As whom this approver can decide here: as themselves, or for a colleague out of office; a form's values and words."""
+    since, now = ballot.revision.created_at, utc_now()
+    names = people.names_of(session, list(me.lent))
+    able = []
+    for giver in (None, *names):
+        groups = delegations.groups_of_vote(session, house.desk.policy, me.person_id, giver, since, now)
+        if giver not in ballot.contributors and not groups.isdisjoint(quorum.groups):
+            able.append((str(giver), f"For {names[giver]}, who is out of office") if giver else ("", "As yourself"))
+    return able
+
+
+def form_person(value: str) -> UUID | None:
+    """Whose right a form uses: a colleague's, or none but one's own. Raises NotTheirDelegate for what is no person."""
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        raise NotTheirDelegate from None
 
 
 def queue_item(listed: ListedApplication, now: datetime) -> QueueItem:

@@ -150,7 +150,7 @@ def _open_one(each: Application) -> OpenOne:
 
 def _approver(session: Session, me: Me) -> Approver:
     now = utc_now()
-    waiting = application_queries.waiting_for(session, me.actor, me.groups, limit=SHOWN)
+    waiting = application_queries.waiting_for(session, me.actor, me.groups, me.lent, limit=SHOWN)
     return Approver(
         waiting=[queue_item(each, now) for each in waiting],
         total=me.waiting,
