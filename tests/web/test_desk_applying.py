@@ -9,6 +9,8 @@ from tests.web.desk import ORIGIN, Browser
 from tests.workers.company import WITH_CERTIFICATE, Company
 from workflow.domain.application import Status
 from workflow.domain.events import Job
+from workflow.errors import Problem
+from workflow.web.desk.shown.checks import still_open
 
 Open = Callable[[str], Browser]
 
@@ -249,3 +251,12 @@ def test_nobody_without_the_role_applies(app: FastAPI, browser: Open, company: C
             answer = other.open(address)
             assert answer.status_code == 403, (who, address)
             assert "role liaison" in other.words
+
+
+def test_before_anybody_pressed_continue_wrong_answers_are_not_counted_as_missing() -> None:
+    problems = [Problem(each, "missing", "") for each in ("modules", "recipients")]
+    assert still_open(problems).title == "2 answers are missing"
+    assert (
+        still_open([*problems, Problem("limits.users", "not_a_number", "")]).title
+        == "2 answers are missing, 1 answer needs fixing"
+    )

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from workflow.cli.application_file import ApplicationFile, FileUnusable, read_application, reason
 from workflow.cli.desk_client import DeskClient, RefusedByDesk
+from workflow.domain.terms import ON_EXPIRY_WORDS
 from workflow.errors import DeskError, Invalid, Misconfigured
 
 app = typer.Typer()
@@ -284,7 +285,7 @@ def _whole(found: Mapping[str, Any]) -> None:
     }
     if found["defaults"]:
         default = found["defaults"]
-        rows["By default"] = f"{default['grace_days']} days of grace, then {default['on_expiry']}"
+        rows["By default"] = f"{default['grace_days']} days of grace, then: {ON_EXPIRY_WORDS[default['on_expiry']]}"
     for each in found["requirements"]:
         rows[each["text"]] = ", ".join(each["approved_by"]) or "waiting"
     if found["license"]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -50,6 +51,14 @@ LONGEST_DAYS: Mapping[EnvironmentName, int] = {
     EnvironmentName.UAT: 366,
     EnvironmentName.PROD: 3 * 366,
 }
+ON_EXPIRY_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "warn": "People are warned, nothing stops",
+        "block_new": "What exists goes on, nothing new can be started",
+        "read_only": "People can only read",
+    }
+)
+"""What happens after the end and its grace, as people read it."""
 LONGEST_KIND_DAYS: Mapping[LicenseKind, int] = {LicenseKind.TRIAL: 60, LicenseKind.EXTENSION: 31}
 
 

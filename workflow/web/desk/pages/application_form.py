@@ -329,8 +329,9 @@ def _assess(
         asked = read_request(raw, house.desk.catalogue)
         content = applications.content_for(session, house.desk, asked, utc_now())
     except TermsRefused as refusal:
-        word = failed if pressed else still_open
-        return Assessment((word(len(refusal.problems)),), None, refusal.problems, None)
+        return Assessment(
+            (failed(len(refusal.problems)) if pressed else still_open(refusal.problems),), None, refusal.problems, None
+        )
     values = FormValues.of(raw)
     current = setting.current(values)
     difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None

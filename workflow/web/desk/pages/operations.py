@@ -52,6 +52,7 @@ class Line:
     badge: Badge
     attempts: int
     next_at: datetime
+    done_at: datetime | None
     error: str
     number: str
     dead: bool
@@ -119,6 +120,7 @@ def _line(row: JobRow, numbers: Mapping[UUID, str]) -> Line:
         badge=JOB_BADGES[row.state],
         attempts=row.attempts,
         next_at=row.next_at,
+        done_at=row.done_at,
         error=row.last_error or "",
         number=numbers.get(row.ref, "") if row.ref else "",
         dead=row.state == JobState.DEAD,

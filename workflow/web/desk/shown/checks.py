@@ -8,6 +8,7 @@ from typing import Protocol
 
 from workflow.domain.reminders import due_at
 from workflow.domain.terms import LicenseTerms
+from workflow.errors import Problem
 from workflow.templating import day, instant
 from workflow.web.desk.shown.terms import ShownDifference, days_word, period, zone_words
 
@@ -90,9 +91,16 @@ def failed(count: int) -> Check:
     return Check(CheckKind.FAIL, f"{answers} fixing", "See the list at the top of the page.")
 
 
-def still_open(count: int) -> Check:
+def still_open(problems: Sequence[Problem]) -> Check:
     """The same before anybody pressed Continue: not a reproach yet."""
-    return Check(CheckKind.NOTE, "1 answer is missing" if count == 1 else f"{count} answers are missing")
+    missing = sum(1 for each in problems if each.code == "missing")
+    wrong = len(problems) - missing
+    said = []
+    if missing:
+        said.append("1 answer is missing" if missing == 1 else f"{missing} answers are missing")
+    if wrong:
+        said.append("1 answer needs fixing" if wrong == 1 else f"{wrong} answers need fixing")
+    return Check(CheckKind.NOTE, ", ".join(said))
 
 
 def period_words(terms: LicenseTerms, current: InForce | None, hour: int) -> tuple[str, str]:

@@ -7,18 +7,11 @@ from types import MappingProxyType
 
 from workflow.domain.catalogue import Catalogue
 from workflow.domain.content import TERM_NAMES, ApplicationContent, TermChange, changes, request_changes
-from workflow.domain.terms import LicenseTerms
+from workflow.domain.terms import ON_EXPIRY_WORDS, LicenseTerms
 from workflow.templating import day, number
 from workflow.web.desk.shown.states import REQUEST_WORDS
 
 KIND_WORDS: Mapping[str, str] = MappingProxyType({"standard": "Standard", "trial": "Trial", "extension": "Extension"})
-ON_EXPIRY_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "warn": "People are warned, nothing stops",
-        "block_new": "What exists goes on, nothing new can be started",
-        "read_only": "People can only read",
-    }
-)
 COUNT_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "named": "everyone who is authorized counts",
