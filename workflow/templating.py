@@ -84,5 +84,5 @@ def environment(*, autoescape: bool | Callable[[str | None], bool] | None = None
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
     made.globals["icon"] = icon
-    made.filters.update(day=day, instant=instant, number=number, file_size=file_size, duration=duration)
+    made.filters.update(day=day, instant=instant, number=number, file_size=file_size, duration=duration, said=str)
     return made
