@@ -1,6 +1,7 @@
 """The jobs that events owe: one per reader, once, in the transaction of the fact."""
 
 from contextlib import suppress
+from uuid import RFC_4122
 
 import psycopg
 import pytest
@@ -148,3 +149,9 @@ def test_the_commit_of_owed_work_rings_at_the_relays_and_a_rollback_does_not(pos
         assert len(list(listener.notifies(timeout=5, stop_after=1))) == 1
         listener.close()
         engine.dispose()
+
+
+def test_ids_made_later_sort_later_even_within_a_millisecond() -> None:
+    made = [new_id() for _ in range(5_000)]
+    assert made == sorted(set(made))
+    assert {(each.version, each.variant) for each in made} == {(7, RFC_4122)}

@@ -125,7 +125,8 @@ def test_each_process_is_killed_once_on_the_path_and_the_license_is_activated(fr
     killer.kill("beat")
     number = apply_for(house, EnvironmentName.PROD)
     killer.kill("desk")
-    killer.wait("desk", "beat")
+    killer.kill("witness")
+    killer.wait("desk", "beat", "witness")
     assert stopped.pid != house.stack.processes["beat"].pid
     assert status(house, number) == Status.SUBMITTED
 

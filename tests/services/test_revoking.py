@@ -111,7 +111,7 @@ def test_those_who_have_the_file_are_told_and_it_is_not_sent_any_more(office: Of
     assert ("revoked", "Zhang Wei") in office.letters(number)
     assert ("revoked", "Lin Mei") in office.letters(number)
     with pytest.raises(NothingToSend, match="revoked"), office.work() as session:
-        delivery.parcel_for(session, job, None, wall_now(), ())
+        delivery.parcel_for(session, job, wall_now(), ())
     assert office.license_of(number).next_reminder_at is None
 
 

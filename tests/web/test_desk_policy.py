@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi import FastAPI
@@ -93,7 +94,7 @@ def test_the_form_and_the_review_say_who_will_be_asked(browser: Open, strict: Co
 def test_what_needs_nobody_says_so_before_and_after(browser: Open, strict: Company) -> None:
     number = strict.apply(**SMALL)
     assert strict.application(number).status == Status.SUBMITTED, "a year is more than 90 days"
-    day = wall_now().date().isoformat()
+    day = wall_now().astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat()
     number = strict.apply(**SMALL, validity={"first_day": day, "last_day": day, "time_zone": "Asia/Shanghai"})
     assert strict.application(number).status == Status.APPROVED
     liaison = browser("liaison")
