@@ -2,6 +2,7 @@
 
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,7 +65,7 @@ class Mark(NamedTuple):
     files: Hashable
 
 
-class _Files:
+class _Files(ABC):
     """What directory and file have in common: a look costs a few `stat` calls, and only what differs is read."""
 
     def __init__(self) -> None:
@@ -92,11 +93,13 @@ class _Files:
         """Reads everything again at the next look."""
         self._mark = None
 
+    @abstractmethod
     def _looks(self) -> "Mark":
-        raise NotImplementedError
+        """How the files look without reading them."""
 
+    @abstractmethod
     def _read(self) -> Published:
-        raise NotImplementedError
+        """What the files hold."""
 
 
 class DirectoryFeed(_Files):
