@@ -120,6 +120,15 @@ class PostgresServer:
         with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/{database}", autocommit=True) as connection:
             connection.execute(statement)
 
+    def add_database(self, name: str) -> str:
+        """A new database with the desk's tables and roles, and no connection to it left open; returns its URL."""
+        self.execute(f"CREATE DATABASE {name}")
+        engine = create_engine(self.url(name))
+        upgrade(engine)
+        powers.establish(engine)
+        engine.dispose()  # a template with a connection cannot be copied
+        return self.url(name)
+
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a new, migrated, empty database, dropped at the end of the block."""
@@ -157,11 +166,7 @@ def shared_postgres(directory: Path, run: int) -> PostgresServer:
 def keep_postgres(directory: Path, run: int) -> None:
     """Runs a PostgreSQL server until the process `run` ends, then removes every trace of it."""
     with tempfile.TemporaryDirectory(prefix="licdesk-postgres-") as home, running_postgres(Path(home)) as server:
-        server.execute(f"CREATE DATABASE {TEMPLATE}")
-        engine = create_engine(server.url(TEMPLATE))
-        upgrade(engine)
-        powers.establish(engine)
-        engine.dispose()  # a template with a connection cannot be copied
+        server.add_database(TEMPLATE)
         waiting = directory / "postgres.new"
         waiting.write_text(json.dumps({"port": server.port}))
         waiting.rename(directory / "postgres.json")

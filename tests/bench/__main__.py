@@ -25,10 +25,11 @@ from sqlmodel import col, select
 from tests.bench import bare, gate, license_file
 from tests.bench.memory import memory_of_the_one_command_run
 from tests.servers import ValkeyServer, running_postgres, wait_until
-from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on
+from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on, url_as
 from workflow.cli.broker import free_port
 from workflow.database import create_engine, reading, transaction
 from workflow.db.migrations import upgrade
+from workflow.db.powers import Power
 from workflow.db.tables import Application, JobRow
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
@@ -79,9 +80,11 @@ def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
     chains = bare_chains(valkey.url, count * 3)
     (home / "postgres").mkdir()
     postgres = stack.enter_context(running_postgres(home / "postgres"))
-    sqlite = path_on(f"sqlite:///{home}/desk.sqlite3", home, valkey.url, keys, mail_keys, count)
-    postgres.execute("CREATE DATABASE desk")
-    on_postgres = path_on(postgres.url("desk"), home, valkey.url, keys, mail_keys, count)
+    engine = create_engine(f"sqlite:///{home}/desk.sqlite3")
+    upgrade(engine)
+    sqlite = path_on(engine, home, valkey.url, keys, mail_keys, count)
+    engine = create_engine(postgres.add_database("desk"))
+    on_postgres = path_on(engine, home, valkey.url, keys, mail_keys, count)
     return {
         "cores": os.cpu_count(),
         "applications": count,
@@ -111,17 +114,15 @@ def bare_chains(broker: str, count: int) -> float:
         return count / (time.perf_counter() - begin)
 
 
-def path_on(url: str, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int) -> Path3:
+def path_on(engine: Engine, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int) -> Path3:
     """`count` applications, each of its own customer, from the submission to the mail server's answer."""
-    engine = create_engine(url)
-    upgrade(engine)
     port = free_port()
     with running(["-m", "tests.bench.sink", str(port)], dict(os.environ)):
         company = company_on(engine, smtp_port=port, mail_keys=mail_keys, issuer_keys=keys, archive=home / "none")
         tenants = [f"T-{number:05d}" for number in range(count + 30)]
         add_customers(engine, company, tenants, mail_keys)
         with ExitStack() as stack:
-            for command, environ in processes(url, broker, port, keys, mail_keys):
+            for command, environ in processes(engine, broker, port, keys, mail_keys):
                 stack.enter_context(running(command, {**os.environ, **environ}))
             warm_up(company, engine, tenants[:5])
             latencies = one_at_a_time(company, engine, tenants[5:30])
@@ -161,9 +162,12 @@ def add_customers(engine: Engine, company: Company, tenants: list[str], mail_key
             )
 
 
-def processes(url: str, broker: str, port: int, keys: Path, mail_keys: DemoFiles) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The desk's processes behind the pages, each with its own settings."""
-    common = {"LICDESK_MODE": "demo", "LICDESK_DATABASE_URL": url, "LICDESK_BROKER_URL": broker}
+def processes(engine: Engine, broker: str, port: int, keys: Path, mail_keys: DemoFiles) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The desk's processes behind the pages, each with its own settings and its own role in the database."""
+    common = {"LICDESK_MODE": "demo", "LICDESK_BROKER_URL": broker}
+    as_relay, as_worker, as_signer = (
+        {"LICDESK_DATABASE_URL": url_as(power, engine)} for power in (Power.RELAY, Power.WORKER, Power.SIGNER)
+    )
     mail = {
         "LICDESK_SMTP_PORT": str(port),
         "LICDESK_SMTP_TLS": "none",
@@ -178,9 +182,11 @@ def processes(url: str, broker: str, port: int, keys: Path, mail_keys: DemoFiles
         "LICDESK_ISSUER_KEY_SECRET_FILE": str(keys / "secret"),
     }
     celery = ["-m", "celery", "-A"]
-    yield ["-m", "workers.relay"], common
-    yield [*celery, "workers.app:general", "worker", "-n", "g@%h", "--concurrency", str(PROCESSES), *CELERY_TAIL], common | mail
-    yield [*celery, "workers.app:signing", "worker", "-n", "s@%h", "--concurrency", "1", *CELERY_TAIL], common | signing
+    general = [*celery, "workers.app:general", "worker", "-n", "g@%h", "--concurrency", str(PROCESSES), *CELERY_TAIL]
+    signer = [*celery, "workers.app:signing", "worker", "-n", "s@%h", "--concurrency", "1", *CELERY_TAIL]
+    yield ["-m", "workers.relay"], common | as_relay
+    yield general, common | as_worker | mail
+    yield signer, common | as_signer | signing
 
 
 def warm_up(company: Company, engine: Engine, tenants: list[str]) -> None:
