@@ -1,9 +1,11 @@
 """The frame around every job: claim it, do it, and say what became of it, whatever happens in between."""
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -14,6 +16,12 @@ from workflow.db.jobs import ClaimedJob, LeaseLost
 from workflow.times import wall_now
 
 log = logging.getLogger("workers")
+
+PATIENCE = 30
+"""What is claimed in one message is begun within this part of a lease, ten seconds of five minutes, or given back."""
+
+Read = TypeVar("Read")
+ReadAll = Callable[[Sequence[ClaimedJob]], Mapping[UUID, Read]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,42 @@ def perform_together(
             return
     for job in jobs_claimed:
         _alone(job, work, claimant)
+
+
+def perform_in_turn(
+    job_ids: Sequence[str],
+    read: ReadAll[Read],
+    work: Callable[[ClaimedJob, Read], None],
+    claimant: Claimant,
+) -> None:
+    """Claims several jobs and reads what they need at once, then does each alone, one after the other.
+
+    Whoever waits too long for the one before it (a slow mail server) is given back, so that another worker may take it, and
+    no job works with what was read long ago.
+    """
+    jobs_claimed = _claim(job_ids, claimant)
+    if not jobs_claimed:
+        return
+    until = time.monotonic() + claimant.lease.total_seconds() / PATIENCE
+    found = _read_for_all(jobs_claimed, read)
+    for done, job in enumerate(jobs_claimed):
+        if done and time.monotonic() > until:
+            with transaction(claimant.engine) as session:
+                jobs.give_back(session, jobs_claimed[done:], wall_now())
+            return
+        _alone(job, lambda job: work(job, found[job.id] if job.id in found else read([job])[job.id]), claimant)
+
+
+def _read_for_all(
+    claimed: Sequence[ClaimedJob], read: Callable[[Sequence[ClaimedJob]], Mapping[UUID, Read]]
+) -> Mapping[UUID, Read]:
+    if len(claimed) == 1:
+        return {}
+    try:
+        return read(claimed)
+    except Exception as error:  # noqa: BLE001  (each reads alone then, and says what is wrong with it)
+        log.info("%d jobs are read one by one: %s", len(claimed), error)
+        return {}
 
 
 def _claim(job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:

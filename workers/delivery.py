@@ -1,10 +1,12 @@
 """Delivering licenses: the encrypted message with the file, or the link for someone without a certificate."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from workers import facts, mailing
 from workers.app import general
-from workers.claims import perform
+from workers.claims import perform, perform_in_turn
 from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
@@ -19,7 +21,7 @@ from workflow.services.delivery import (
     Built,
     NothingToSend,
     Parcel,
-    parcel_for,
+    parcels_for,
 )
 from workflow.services.portal import CODE_TTL
 from workflow.services.secrets import new_token
@@ -27,10 +29,12 @@ from workflow.times import wall_now
 
 
 @general.task(name="license.deliver")  # type: ignore[untyped-decorator]  # Celery has no types
-def deliver_license_job(job_id: str) -> None:
-    """Hands one license to one recipient."""
+def deliver_license_jobs(*job_ids: str) -> None:
+    """Hands licenses to recipients, one after the other."""
     here = runtime()
-    perform(job_id, lambda job: deliver_license(here, job), here.claimant)
+    perform_in_turn(
+        job_ids, lambda claimed: read_parcels(here, claimed), lambda job, read: deliver_license(here, job, read), here.claimant
+    )
 
 
 @general.task(name="portal.send_code")  # type: ignore[untyped-decorator]  # Celery has no types
@@ -40,14 +44,17 @@ def send_portal_code_job(job_id: str) -> None:
     perform(job_id, lambda job: send_portal_code(here, job), here.claimant)
 
 
-def deliver_license(here: Runtime, job: ClaimedJob) -> None:
-    """Reads what is to be sent and to whom, now; builds the message for the channel that works now; sends it."""
-    try:
-        with reading(here.engine) as session:
-            parcel = parcel_for(session, job, wall_now(), here.desk.mail_authorities)
-    except NothingToSend as skipped:
+def read_parcels(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Parcel | NothingToSend]:
+    """What is to be sent and to whom, now."""
+    with reading(here.engine) as session:
+        return parcels_for(session, [job.id for job in claimed], wall_now(), here.desk.mail_authorities)
+
+
+def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSend) -> None:
+    """Builds the message for the channel that works now, and sends it."""
+    if isinstance(parcel, NothingToSend):
         with transaction(here.engine) as session:
-            jobs.finish(session, job, wall_now(), str(skipped))
+            jobs.finish(session, job, wall_now(), parcel.reason)
         return
     mailing.send(here, job, parcel.stored, lambda: _built(here, job, parcel))
 

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 from sqlmodel import Session
 
-from workflow.db.queries import applications, customers, deliveries, licenses, people
-from workflow.db.tables import Application, IssuedLicense
+from workflow.db.queries import applications, customers, deliveries, licenses
+from workflow.db.tables import Application, IssuedLicense, Person
 from workflow.domain.application import Standing
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.delivery import DeliveryState
@@ -54,10 +54,8 @@ def license_facts(desk: Desk, issued: IssuedLicense, content: ApplicationContent
     )
 
 
-def application_facts(session: Session, desk: Desk, application: Application) -> ApplicationFacts:
+def application_facts(desk: Desk, application: Application, content: ApplicationContent, owner: Person) -> ApplicationFacts:
     """What letters say about an application."""
-    content = content_of(session, application)
-    owner = people.get_person(session, application.owner)
     return ApplicationFacts(
         number=application.number,
         request=content.request.request.value,

@@ -1,7 +1,8 @@
 """Letters that events owe: one job per letter and reader."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,19 +10,20 @@ from sqlmodel import Session
 
 from workers import facts, mailing
 from workers.app import general
-from workers.claims import perform
+from workers.claims import perform, perform_in_turn
 from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, events, licenses, people
-from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Recipient
+from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
+from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
 from workflow.mail import letters
 from workflow.mail.messages import Letter
 from workflow.services import delegations, one_time_links
-from workflow.services.applications import content_of
+from workflow.services.applications import content_of_revision
 from workflow.services.delivery import Addressee, Built
 from workflow.services.desk import Desk
 from workflow.times import utc_now, wall_now
@@ -42,10 +44,12 @@ class NotNeeded(Exception):
 
 
 @general.task(name="letter.send")  # type: ignore[untyped-decorator]  # Celery has no types
-def send_letter_job(job_id: str) -> None:
-    """Writes one letter to one reader."""
+def send_letter_jobs(*job_ids: str) -> None:
+    """Writes letters, each to one reader."""
     here = runtime()
-    perform(job_id, lambda job: send_letter(here, job), here.claimant)
+    perform_in_turn(
+        job_ids, lambda claimed: read_letters(here, claimed), lambda job, read: send_letter(here, job, read), here.claimant
+    )
 
 
 @general.task(name="letter.one_time_link")  # type: ignore[untyped-decorator]  # Celery has no types
@@ -82,54 +86,93 @@ def _forget_text(session: Session, delivery: Delivery, _now: datetime) -> None:
     deliveries.forget_text(session, delivery.id)
 
 
-def send_letter(here: Runtime, job: ClaimedJob) -> None:
-    """Reads the facts as they are now, writes the letter, sends it; one that is no longer true is skipped."""
-    assert job.ref is not None, "a letter belongs to an application"
-    assert job.recipient is not None, "a letter has a reader"
-    assert job.event is not None, "a letter is owed by an event"
-    kind = LetterKind(job.detail)
-    try:
-        with reading(here.engine) as session:
-            stored = deliveries.find_by_job(session, job.id)
-            application = applications.get_application_by_id(session, job.ref)
-            to = addressee(session, job.recipient)
-            letter = write(session, here.desk, kind, application, events.get_event(session, job.event), to.name)
-    except NotNeeded as reason:
+@dataclass(frozen=True)
+class Ready:
+    """A letter written from the facts as they are now, its reader, and the message of an earlier attempt."""
+
+    to: Addressee
+    letter: Letter
+    stored: Delivery | None
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a letter is about: an application as it is now, what it asks for, who is in charge, and what happened."""
+
+    application: Application
+    content: ApplicationContent
+    owner: Person
+    event: EventRow
+
+
+def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Ready | NotNeeded]:
+    """Reads the facts as they are now and writes the letters; or says why one is no longer true."""
+    with reading(here.engine) as session:
+        stored = deliveries.by_jobs(session, [job.id for job in claimed])
+        occasions = _occasions(session, claimed)
+        readers = people.readers(session, {job.recipient for job in claimed if job.recipient})
+        found: dict[UUID, Ready | NotNeeded] = {}
+        for job in claimed:
+            assert job.recipient is not None, "a letter has a reader"
+            try:
+                to = addressee(readers[job.recipient])
+                letter = write(session, here.desk, LetterKind(job.detail), occasions[job.id], to.name)
+                found[job.id] = Ready(to, letter, stored.get(job.id))
+            except NotNeeded as reason:
+                found[job.id] = reason
+        return found
+
+
+def _occasions(session: Session, claimed: Sequence[ClaimedJob]) -> dict[UUID, Occasion]:
+    found = applications.with_current_revision(session, {job.ref for job in claimed if job.ref})
+    owners = people.by_ids(session, {application.owner for application, _ in found.values()})
+    told = events.by_ids(session, {job.event for job in claimed if job.event})
+    occasions: dict[UUID, Occasion] = {}
+    for job in claimed:
+        assert job.ref is not None, "a letter belongs to an application"
+        assert job.event is not None, "a letter is owed by an event"
+        application, revision = found[job.ref]
+        content = content_of_revision(revision)
+        occasions[job.id] = Occasion(application, content, owners[application.owner], told[job.event])
+    return occasions
+
+
+def send_letter(here: Runtime, job: ClaimedJob, ready: Ready | NotNeeded) -> None:
+    """Sends a letter that was read from the facts; one that is no longer true is skipped."""
+    if isinstance(ready, NotNeeded):
         with transaction(here.engine) as session:
-            jobs.finish(session, job, wall_now(), str(reason))
+            jobs.finish(session, job, wall_now(), str(ready))
         return
 
     def build() -> Built:
-        built = mailing.in_clear(here, job, to, letter, kind.value)
-        return replace(built, application=application.id)
+        built = mailing.in_clear(here, job, ready.to, ready.letter, job.detail)
+        return replace(built, application=job.ref)
 
-    mailing.send(here, job, stored, build)
+    mailing.send(here, job, ready.stored, build)
 
 
-def addressee(session: Session, reader: UUID) -> Addressee:
+def addressee(reader: Person | Recipient) -> Addressee:
     """The person or recipient a letter is for. Raises NotNeeded for one who left."""
-    recipient = session.get(Recipient, reader)
-    if recipient is not None:
-        if recipient.removed_at is not None:
-            raise NotNeeded(f"{recipient.address} was removed from the recipients")
-        return Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
-    person = people.get_person(session, reader)
-    if person.disabled_at is not None:
-        raise NotNeeded(f"{person.email} has left")
-    return Addressee(person.name, person.email, mailing.SIGNED)
+    if isinstance(reader, Recipient):
+        if reader.removed_at is not None:
+            raise NotNeeded(f"{reader.address} was removed from the recipients")
+        return Addressee(reader.name, reader.address, mailing.SIGNED, recipient=reader.id)
+    if reader.disabled_at is not None:
+        raise NotNeeded(f"{reader.email} has left")
+    return Addressee(reader.name, reader.email, mailing.SIGNED)
 
 
-def write(session: Session, desk: Desk, kind: LetterKind, application: Application, event: EventRow, reader: str) -> Letter:
-    """The letter of this kind, for an application and the event that owes it."""
+def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, reader: str) -> Letter:
+    """The letter of this kind about what happened to an application. Raises NotNeeded when it is no longer so."""
+    application, content, event = occasion.application, occasion.content, occasion.event
     said = json.loads(event.payload)
     by = f"{event.actor_name} for {said['acting_for']}" if said.get("acting_for") else event.actor_name
     sender = facts.sender(desk)
-    about = facts.application_facts(session, desk, application)
+    about = facts.application_facts(desk, application, content, occasion.owner)
     match kind:
         case LetterKind.APPROVAL_REQUESTED:
             if application.status != Status.SUBMITTED.value or application.revision != said["revision"]:
                 raise NotNeeded(f"the application is {application.status}")
-            content = content_of(session, application)
             changes = facts.term_changes(session, desk, application, content)
             note = content.request.note
             if event.type not in (ApplicationSubmitted.type, ApplicationRevised.type):  # a reminder: nothing has changed
@@ -147,11 +190,11 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             return letters.withdrawn(reader, about, event.actor_name, said["comment"], sender)
         case LetterKind.DELIVERED:
             row = licenses.get_of_application(session, application.id)
-            issued = facts.license_facts(desk, row, content_of(session, application))
+            issued = facts.license_facts(desk, row, content)
             return letters.delivered(reader, about, issued, facts.deliveries_of(session, application), sender)
         case LetterKind.ACTIVATED:
             row = licenses.get_of_application(session, application.id)
-            issued = facts.license_facts(desk, row, content_of(session, application))
+            issued = facts.license_facts(desk, row, content)
             day = facts.first_reminder_day(desk, row)
             first = day if day > utc_now().date() else None
             return letters.activated(reader, about, issued, row.activated_at or event.at, first, sender)
@@ -164,13 +207,13 @@ def write(session: Session, desk: Desk, kind: LetterKind, application: Applicati
             row = licenses.get_of_application(session, application.id)
             if row.standing != Standing.ISSUED:
                 raise NotNeeded(f"the license is {row.standing}")
-            issued = facts.license_facts(desk, row, content_of(session, application))
+            issued = facts.license_facts(desk, row, content)
             delivered_on = (row.delivered_at or row.issued_at).date()
             return letters.not_activated(reader, issued, delivered_on, said["days"], sender)
         case LetterKind.REVOKED:
             row = licenses.get_of_application(session, application.id)
             later = licenses.successor_of(session, row)
-            issued = facts.license_facts(desk, row, content_of(session, application))
+            issued = facts.license_facts(desk, row, content)
             return letters.revoked(
                 reader, issued, said["reason"], later.version if later else None, facts.revocations_url(desk), sender
             )

@@ -31,9 +31,11 @@ from workflow.times import wall_now
 log = logging.getLogger("workers.relay")
 
 BATCH = 500
-TOGETHER = 25
-BURST = 4
-BURST_SECONDS = 0.08
+TOGETHER = {Job.SIGN.value: 25, Job.DELIVER.value: 5, Job.LETTER.value: 10}
+"""How many jobs of a kind a message may carry. Signatures share a transaction; messages are sent one after the other, and no
+license should wait long for the one before it."""
+BURST = 5
+BURST_SECONDS = 0.25
 """At most so many rounds in so many seconds. A single application's steps never wait; under load each round finds more to do,
 and the relay leaves the processor to the workers."""
 PAUSE_AFTER_FAILURE = 1.0
@@ -105,15 +107,16 @@ class Relay:
 
 
 def messages(due: Sequence[DueJob]) -> Iterator[tuple[str, list[str]]]:
-    """What is published for these jobs: kind and ids. Jobs that touch only the database travel up to `TOGETHER` in a message.
+    """What is published for these jobs: kind and ids, up to as many in a message as `TOGETHER` says.
 
     A job that was claimed before travels alone: if it is what kills its worker, it takes no other down with it again.
     """
-    together = [str(job.id) for job in due if job.kind == Job.SIGN.value and job.attempts == 0]
-    for start in range(0, len(together), TOGETHER):
-        yield Job.SIGN.value, together[start : start + TOGETHER]
+    for kind, most in TOGETHER.items():
+        together = [str(job.id) for job in due if job.kind == kind and job.attempts == 0]
+        for start in range(0, len(together), most):
+            yield kind, together[start : start + most]
     for job in due:
-        if job.kind != Job.SIGN.value or job.attempts:
+        if job.kind not in TOGETHER or job.attempts:
             yield job.kind, [str(job.id)]
 
 

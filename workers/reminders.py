@@ -12,7 +12,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, deliveries, licenses, reminders
+from workflow.db.queries import applications, deliveries, licenses, people, reminders
 from workflow.db.tables import Delivery
 from workflow.domain.terms import day_in
 from workflow.mail import letters as written
@@ -40,7 +40,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
         step = int(job.detail)
         reason = services.reason_to_skip(session, issued, step, utc_now())
         try:
-            to = letters.addressee(session, job.recipient)
+            to = letters.addressee(people.readers(session, {job.recipient})[job.recipient])
         except letters.NotNeeded as left:
             reason = reason or str(left)
             to = Addressee("", "nobody@invalid.example", mailing.SIGNED)

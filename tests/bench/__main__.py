@@ -162,7 +162,9 @@ def add_customers(engine: Engine, company: Company, tenants: list[str], mail_key
             )
 
 
-def processes(engine: Engine, broker: str, port: int, keys: Path, mail_keys: DemoFiles) -> Iterator[tuple[list[str], dict[str, str]]]:
+def processes(
+    engine: Engine, broker: str, port: int, keys: Path, mail_keys: DemoFiles
+) -> Iterator[tuple[list[str], dict[str, str]]]:
     """The desk's processes behind the pages, each with its own settings and its own role in the database."""
     common = {"LICDESK_MODE": "demo", "LICDESK_BROKER_URL": broker}
     as_relay, as_worker, as_signer = (

@@ -97,8 +97,8 @@ class Company:
         """Does every pending job of a kind, as a worker would."""
         work = {
             Job.SIGN: lambda job: signing.sign(self.room, job),
-            Job.DELIVER: lambda job: delivery.deliver_license(self.here, job),
-            Job.LETTER: lambda job: letters.send_letter(self.here, job),
+            Job.DELIVER: lambda job: delivery.deliver_license(self.here, job, delivery.read_parcels(self.here, [job])[job.id]),
+            Job.LETTER: lambda job: letters.send_letter(self.here, job, letters.read_letters(self.here, [job])[job.id]),
             Job.REMINDER: lambda job: reminders.send_reminder(self.here, job),
             Job.ONE_TIME_LINK: lambda job: letters.send_one_time_link(self.here, job),
             Job.PORTAL_CODE: lambda job: delivery.send_portal_code(self.here, job),

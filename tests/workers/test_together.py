@@ -1,19 +1,25 @@
 """Several signatures in one message and one transaction, and what happens when one of them cannot be made."""
 
-from uuid import uuid4
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
 from tests.workers.company import Company
-from workers.claims import perform_together
+from workers.claims import perform_in_turn, perform_together
 from workers.relay import TOGETHER, messages
 from workers.signing import sign, sign_together
 from workflow.database import transaction
+from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob, DueJob, LeaseLost
 from workflow.db.tables import EventRow, IssuedLicense, JobRow
 from workflow.domain.events import Job
+from workflow.times import wall_now
 
 
 @pytest.fixture
@@ -89,15 +95,81 @@ def test_what_is_not_an_id_is_left_out(company: Company, approved: list[str]) ->
     assert statuses(company, approved) == ["issued"] * 3
 
 
-def test_signatures_travel_together_the_first_time_and_alone_after_that() -> None:
-    fresh = [DueJob(uuid4(), Job.SIGN.value, 0) for _ in range(TOGETHER + 2)]
-    again = DueJob(uuid4(), Job.SIGN.value, 1)
-    mail = DueJob(uuid4(), Job.DELIVER.value, 0)
-    sent = list(messages([mail, *fresh, again]))
+def test_jobs_travel_together_the_first_time_and_alone_after_that() -> None:
+    def due(kind: Job, attempts: int = 0) -> DueJob:
+        return DueJob(uuid4(), kind.value, attempts)
+
+    most = TOGETHER[Job.SIGN.value]
+    fresh = [due(Job.SIGN) for _ in range(most + 2)]
+    letters = [due(Job.LETTER), due(Job.LETTER)]
+    again, reminder, mail = due(Job.SIGN, 1), due(Job.REMINDER), due(Job.DELIVER)
+    sent = list(messages([mail, letters[0], *fresh, again, reminder, letters[1]]))
     ids = [str(job.id) for job in fresh]
     assert sent == [
-        ("license.sign", ids[:TOGETHER]),
-        ("license.sign", ids[TOGETHER:]),
+        ("license.sign", ids[:most]),
+        ("license.sign", ids[most:]),
         ("license.deliver", [str(mail.id)]),
+        ("letter.send", [str(job.id) for job in letters]),
         ("license.sign", [str(again.id)]),
+        ("letter.expiry_reminder", [str(reminder.id)]),
     ]
+
+
+# One after the other: messages to a mail server
+
+
+def letters_in_turn(
+    company: Company, work: Callable[[ClaimedJob, str], None], *, read_fails_for: int = 0, lease: float = 60
+) -> list[int]:
+    """Does what a message with every letter's id does; returns for how many was read, each time."""
+    read_for: list[int] = []
+
+    def read(claimed: Sequence[ClaimedJob]) -> dict[UUID, str]:
+        read_for.append(len(claimed))
+        if len(claimed) == read_fails_for:
+            raise RuntimeError("one of them cannot be read")
+        return {job.id: job.detail for job in claimed}
+
+    claimant = replace(company.room.claimant, lease=timedelta(seconds=lease))
+    perform_in_turn([str(job.id) for job in company.jobs(Job.LETTER)], read, work, claimant)
+    return read_for
+
+
+def finish(company: Company, job: ClaimedJob, note: str) -> None:
+    with transaction(company.engine) as session:
+        jobs.finish(session, job, wall_now(), note)
+
+
+def test_letters_of_a_message_are_read_at_once_and_done_one_after_the_other(company: Company, approved: list[str]) -> None:
+    assert letters_in_turn(company, lambda job, read: finish(company, job, read)) == [6]
+    assert [(job.state, job.last_error) for job in company.jobs(Job.LETTER)] == [
+        ("done", kind) for kind in ["approval_requested"] * 3 + ["approved"] * 3
+    ]
+
+
+def test_when_they_cannot_be_read_at_once_each_is_read_alone(company: Company, approved: list[str]) -> None:
+    assert letters_in_turn(company, lambda job, read: finish(company, job, read), read_fails_for=6) == [6, *[1] * 6]
+    assert {job.state for job in company.jobs(Job.LETTER)} == {"done"}
+
+
+def test_one_that_fails_is_put_off_and_holds_no_other_up(company: Company, approved: list[str]) -> None:
+    first = company.jobs(Job.LETTER)[0].id
+
+    def work(job: ClaimedJob, read: str) -> None:
+        if job.id == first:
+            raise RuntimeError("this one")
+        finish(company, job, read)
+
+    letters_in_turn(company, work)
+    assert [job.state for job in company.jobs(Job.LETTER)] == ["pending", *["done"] * 5]
+
+
+def test_what_waits_too_long_for_a_slow_one_is_given_back_at_once(company: Company, approved: list[str]) -> None:
+    def slow(job: ClaimedJob, read: str) -> None:
+        finish(company, job, read)
+        time.sleep(0.2)
+
+    letters_in_turn(company, slow, lease=3)  # a tenth of a second for those behind the first
+    rows = company.jobs(Job.LETTER)
+    assert [job.state for job in rows] == ["done", *["pending"] * 5]
+    assert {(job.next_at <= wall_now(), job.lease_until, job.attempts - job.deferred) for job in rows[1:]} == {(True, None, 0)}

@@ -162,6 +162,14 @@ def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> boo
     return True
 
 
+def give_back(session: Session, claimed: Sequence[ClaimedJob], now: datetime) -> None:
+    """Jobs that were claimed and not begun are due again at once, for whoever is free. One that is another's by now stays."""
+    values = {"state": JobState.PENDING, "lease_until": None, "next_at": now}
+    for job in claimed:
+        written = {**values, "deferred": job.deferred + 1, **_fence(job)}
+        session.connection().execute(_fenced((*values, "deferred")), written)
+
+
 def bury(session: Session, job: ClaimedJob, now: datetime, error: str) -> None:
     """Dead: nobody tries it again until an operator says so. A reminder that it was to send has failed until then."""
     _write(session, job, state=JobState.DEAD, lease_until=None, done_at=now, last_error=error)
@@ -206,10 +214,13 @@ def _fail_reminder(session: Session, job: UUID, kind: str, why: str) -> None:
 
 
 def _write(session: Session, job: ClaimedJob, **values: Any) -> None:
-    fence = {"of_job": job.id, "of_owner": job.owner, "of_attempt": job.attempts}
-    written: CursorResult[Any] = session.connection().execute(_fenced(tuple(values)), {**values, **fence})
+    written: CursorResult[Any] = session.connection().execute(_fenced(tuple(values)), {**values, **_fence(job)})
     if written.rowcount != 1:
         raise LeaseLost(f"job {job.id} is no longer {job.owner}'s")
+
+
+def _fence(job: ClaimedJob) -> dict[str, Any]:
+    return {"of_job": job.id, "of_owner": job.owner, "of_attempt": job.attempts}
 
 
 @cache

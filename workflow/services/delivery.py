@@ -6,6 +6,7 @@ answered. The marks are committed by the worker between the steps of SMTP.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import customers, deliveries, licenses, moves
+from workflow.db.queries.deliveries import Handover
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Standing, Status, allows
 from workflow.domain.content import ApplicationContent, content_from
@@ -29,10 +31,11 @@ LICENSE_DELIVERY = "license_delivery"
 PORTAL_TTL = timedelta(hours=72)
 
 
-class NothingToSend(Conflict):
+@dataclass(frozen=True)
+class NothingToSend:
     """The license is overtaken, revoked or ended: the delivery is skipped, with the reason."""
 
-    code = "delivery.nothing_to_send"
+    reason: str
 
 
 class StillOnItsWay(Conflict):
@@ -80,20 +83,26 @@ class Built:
     portal_token: str | None = None
 
 
-def parcel_for(session: Session, job: ClaimedJob, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel:
-    """What the job `license.deliver` has to hand over, with the channel that is right now: the certificate on file when it
-    is good at this moment, else the portal, never plain mail.
-
-    Raises NothingToSend when the license does not count any more or the recipient was removed.
+def parcels_for(
+    session: Session, jobs: Sequence[UUID], wall: datetime, authorities: tuple[bytes, ...]
+) -> dict[UUID, Parcel | NothingToSend]:
+    """What jobs `license.deliver` have to hand over, with the channel that is right now: the certificate on file when it is
+    good at this moment, else the portal, never plain mail. Or why there is nothing to send: the license does not count any
+    more, or the recipient was removed.
     """
-    assert job.ref is not None, "a delivery job names its application"
-    assert job.recipient is not None, "a delivery job names its recipient"
-    found = deliveries.get_handover(session, job.id, job.ref, job.recipient)
+    found = deliveries.handovers(session, jobs)
+    return {job: _parcel(found[job], wall, authorities) if job in found else _GONE for job in jobs}
+
+
+_GONE = NothingToSend("This application has no license, or its recipient is gone.")
+
+
+def _parcel(found: Handover, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel | NothingToSend:
     issued, recipient, stored = found.issued, found.recipient, found.stored
     if issued.standing in (Standing.SUPERSEDED, Standing.REVOKED, Standing.EXPIRED):
-        raise NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
+        return NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
     if recipient.removed_at is not None:
-        raise NothingToSend(f"{recipient.address} was removed from the recipients.")
+        return NothingToSend(f"{recipient.address} was removed from the recipients.")
     return Parcel(
         application=found.application,
         issued=issued,

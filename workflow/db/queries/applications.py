@@ -93,6 +93,18 @@ def current_revision(session: Session, application: Application) -> Revision | N
     ).one_or_none()
 
 
+def with_current_revision(session: Session, wanted: Collection[UUID]) -> dict[UUID, tuple[Application, Revision]]:
+    """Submitted applications by their ids, each with the revision that counts now."""
+    rows = session.exec(
+        select(Application, Revision)
+        .join(
+            Revision, and_(col(Revision.application) == col(Application.id), col(Revision.number) == col(Application.revision))
+        )
+        .where(col(Application.id).in_(wanted))
+    )
+    return {application.id: (application, revision) for application, revision in rows}
+
+
 def revisions_of(session: Session, application: UUID) -> Sequence[Revision]:
     """Every revision, oldest first."""
     return session.exec(select(Revision).where(Revision.application == application).order_by(col(Revision.number))).all()

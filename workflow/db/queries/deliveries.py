@@ -63,13 +63,14 @@ _ROUNDS = (
 )
 # A second name for the message that this job has built: the count above is over all of them.
 _STORED = aliased(Delivery)
-_HANDOVER = (
-    core_select(Application, IssuedLicense, Recipient, Revision.content, _STORED, _ROUNDS)  # type: ignore[call-overload]
+_HANDOVERS = (
+    core_select(JobRow.id, Application, IssuedLicense, Recipient, Revision.content, _STORED, _ROUNDS)  # type: ignore[call-overload]
+    .join(Application, col(Application.id) == col(JobRow.ref))
     .join(IssuedLicense, col(IssuedLicense.application) == col(Application.id))
     .join(Revision, and_(col(Revision.application) == col(Application.id), col(Revision.number) == col(Application.revision)))
-    .join(Recipient, col(Recipient.id) == bindparam("to"))
-    .join(_STORED, col(_STORED.job) == bindparam("by_job"), isouter=True)
-    .where(col(Application.id) == bindparam("of"))
+    .join(Recipient, col(Recipient.id) == col(JobRow.recipient))
+    .join(_STORED, col(_STORED.job) == col(JobRow.id), isouter=True)
+    .where(col(JobRow.id).in_(bindparam("of_jobs", expanding=True)))
 )
 
 _DELIVERY = table_of(Delivery)
@@ -91,12 +92,15 @@ def find_by_job(session: Session, job: UUID) -> Delivery | None:
     return session.exec(select(Delivery).where(Delivery.job == job)).one_or_none()
 
 
-def get_handover(session: Session, job: UUID, application: UUID, recipient: UUID) -> Handover:
-    """What a job that hands the license of an application to a recipient needs to know, in one look. Raises NotFound."""
-    found = session.execute(_HANDOVER, {"by_job": job, "of": application, "to": recipient}).one_or_none()
-    if found is None:
-        raise NotFound("This application has no license yet, or its recipient is gone.")
-    return Handover(*found)
+def by_jobs(session: Session, jobs: Sequence[UUID]) -> dict[UUID, Delivery]:
+    """The messages that these jobs have built so far."""
+    return {row.job: row for row in session.exec(select(Delivery).where(col(Delivery.job).in_(jobs)))}
+
+
+def handovers(session: Session, jobs: Sequence[UUID]) -> dict[UUID, Handover]:
+    """What jobs that hand a license to a recipient need to know, in one look. One whose license or recipient is gone is not
+    among them."""
+    return {job: Handover(*found) for job, *found in session.execute(_HANDOVERS, {"of_jobs": list(jobs)})}
 
 
 def forget_text(session: Session, delivery: UUID) -> None:

@@ -1,13 +1,13 @@
 """People, roles, sessions and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import or_, tuple_
 from sqlmodel import Session, col, select
 
-from workflow.db.tables import ApiToken, Person, RoleGrant, SignedIn
+from workflow.db.tables import ApiToken, Person, Recipient, RoleGrant, SignedIn
 from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.errors import NotFound
 
@@ -22,6 +22,20 @@ def get_person(session: Session, person: UUID) -> Person:
     found = session.get(Person, person)
     if found is None:
         raise NotFound("There is no such person.")
+    return found
+
+
+def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, Person]:
+    """The people with these ids."""
+    return {person.id: person for person in session.exec(select(Person).where(col(Person.id).in_(wanted)))}
+
+
+def readers(session: Session, wanted: Collection[UUID]) -> dict[UUID, Person | Recipient]:
+    """Whom letters are for: people of the desk, or recipients of customers, by their ids."""
+    found: dict[UUID, Person | Recipient] = {}
+    found |= by_ids(session, wanted)
+    if len(found) < len(wanted):
+        found |= {row.id: row for row in session.exec(select(Recipient).where(col(Recipient.id).in_(wanted)))}
     return found
 
 
