@@ -27,6 +27,7 @@ from workflow.license_file import (
     ClockHealth,
     Environment,
     Installation,
+    LicenseClaims,
     ReceiptClaims,
     ReceiptEvent,
     sign_license,
@@ -38,6 +39,7 @@ from workflow.services import customers as customer_services
 from workflow.services import decisions, delivery, issuing, receipts
 from workflow.services.delivery import LICENSE_DELIVERY, Addressee, Built
 from workflow.services.desk import Desk, desk_from
+from workflow.services.evidence import evidence_of
 from workflow.settings import Database
 from workflow.times import wall_now
 
@@ -188,10 +190,15 @@ class Office:
         """What the signing worker does with an approved application."""
         with self.work() as session:
             application = applications.get_application(session, number)
-            claims = issuing.claims_to_sign(session, self.desk, application, self.now)
+            claims = self.claims_to_sign(session, number)
             raw = sign_license(claims, [example.signer(f"issuer-{claims.environment.lower()}")])
             verified = verify_license(raw, example.trust(), None, self.now)
-            return issuing.record_issued(session, SIGNER, self.desk, application, verified, raw, self.now)
+            return issuing.record_issued(session, SIGNER, self.desk, [issuing.Signed(application, raw, verified)], self.now)[0]
+
+    def claims_to_sign(self, session: Session, number: str) -> LicenseClaims:
+        """What the signing worker would sign."""
+        application = applications.get_application(session, number)
+        return issuing.claims_to_sign(evidence_of(session, self.desk.policy, application), self.desk, self.now)
 
     def issued(self, **changes: Any) -> str:
         """An application whose license is signed and on its way."""

@@ -17,6 +17,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications
 from workflow.db.queries import revocations as queries
+from workflow.db.tables import Application
 from workflow.domain.application import IllegalMove, Status
 from workflow.domain.roles import system
 from workflow.errors import Conflict, Misconfigured
@@ -35,6 +36,8 @@ from workflow.license_file import (
 )
 from workflow.services import issuing
 from workflow.services.desk import Desk, desk_from
+from workflow.services.evidence import evidence_of_all
+from workflow.services.issuing import Signed
 from workflow.settings import Mode, SigningSettings, load
 from workflow.signing_keys import open_signer
 from workflow.times import utc_now, wall_now
@@ -123,15 +126,14 @@ def sign_license_jobs(*job_ids: str) -> None:
 def sign_together(here: SigningRoom, claimed: Sequence[ClaimedJob]) -> None:
     """All of them in one transaction, or none: raises whatever one of them raises."""
     with transaction(here.engine) as session:
-        for job in claimed:
-            _sign_in(session, here, job)
+        _sign_in(session, here, claimed)
 
 
 def sign(here: SigningRoom, job: ClaimedJob) -> None:
     """One job in one transaction. What is refused is kept as the job's end, with the reason on the page."""
     try:
         with transaction(here.engine) as session:
-            _sign_in(session, here, job)
+            _sign_in(session, here, [job])
     except IntegrityError as error:
         # Another worker took this version number in the same instant. The next attempt takes the next one.
         with transaction(here.engine) as session:
@@ -142,22 +144,26 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
         _give_up(here, job, str(error))
 
 
-def _sign_in(session: Session, here: SigningRoom, job: ClaimedJob) -> None:
-    """Claims from what was approved, signature, verification of the own output, the stored file, the move to issued, the
-    deliveries owed, the job done."""
-    assert job.ref is not None, "a signing job names its application"
+def _sign_in(session: Session, here: SigningRoom, claimed: Sequence[ClaimedJob]) -> None:
+    """Claims from what was approved, signatures, verification of the own output, the stored files, the moves to issued, the
+    deliveries owed, the jobs done."""
     now = utc_now()
-    application = applications.get_application_by_id(session, job.ref)
-    claims = issuing.claims_to_sign(session, here.desk, application, now)
     chain = here.chain()
-    signer = here.signer(claims.environment.value, chain.current)
-    payload = encode_claims(claims)
     roots = [root.raw for root in chain.roots[1:]]
     revocations = list_to_carry(session, chain.current, sum(map(len, roots)), now)
-    raw = sign_license(payload, [signer], roots=roots, revocations=revocations)
-    verified = verify_license(raw, chain.roots[0], None, now)
-    issuing.record_issued(session, SIGNER, here.desk, application, verified, raw, now)
-    jobs.finish(session, job, wall_now())
+    signed: list[Signed] = []
+    for evidence in evidence_of_all(session, here.desk.policy, _applications(session, claimed)):
+        claims = issuing.claims_to_sign(evidence, here.desk, now)
+        signer = here.signer(claims.environment.value, chain.current)
+        raw = sign_license(encode_claims(claims), [signer], roots=roots, revocations=revocations)
+        signed.append(Signed(evidence.application, raw, verify_license(raw, chain.roots[0], None, now)))
+    issuing.record_issued(session, SIGNER, here.desk, signed, now)
+    jobs.finish_all(session, claimed, wall_now())
+
+
+def _applications(session: Session, claimed: Sequence[ClaimedJob]) -> list[Application]:
+    found = applications.by_ids(session, [job.ref for job in claimed if job.ref])
+    return [found[job.ref] for job in claimed if job.ref]
 
 
 def list_to_carry(session: Session, trust: TrustRoot, beside: int, now: datetime) -> bytes | None:

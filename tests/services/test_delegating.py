@@ -14,7 +14,7 @@ from workflow.db.queries import applications
 from workflow.db.tables import DelegationRow, RoleGrant, VoteRow
 from workflow.domain.approvals import NotEligible, Outcome, SelfApproval, VotedAlready
 from workflow.domain.roles import Actor, Role
-from workflow.services import decisions, delegations, issuing
+from workflow.services import decisions, delegations
 from workflow.services.delegations import AwayAlready, DelegationRefused, NotTheirDelegate, NotYourDelegation
 from workflow.services.issuing import NotApproved
 from workflow.web.desk.shown.activity import entries
@@ -58,7 +58,7 @@ def test_a_vote_for_a_colleague_counts_with_their_groups_and_is_told_as_theirs(s
     with strict.work() as session:
         application = applications.get_application(session, number)
         assert delegations.voters(session, application.id) == ("Daniel Osei", "Tomas Varga for Aisha Rahman")
-        issuing.claims_to_sign(session, strict.desk, application, strict.now)
+        strict.claims_to_sign(session, application.number)
 
 
 def test_one_person_with_two_rights_is_one_person(strict: Office) -> None:
@@ -137,7 +137,7 @@ def test_a_vote_is_not_signed_when_it_was_made_one_for_a_colleague_by_hand(stric
             )
         )
     with strict.work() as session, pytest.raises(NotApproved, match="does not tell"):
-        issuing.claims_to_sign(session, strict.desk, applications.get_application(session, number), strict.now)
+        strict.claims_to_sign(session, number)
 
 
 def test_a_delegation_ends_early_by_its_giver_or_an_operator_and_votes_stand(strict: Office) -> None:

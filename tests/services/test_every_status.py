@@ -18,6 +18,7 @@ from workflow.domain.approvals import Choice
 from workflow.license_file import ReceiptEvent
 from workflow.services import applications as applying
 from workflow.services import decisions, delivery, issuing, receipts, reminders
+from workflow.services.evidence import evidence_of
 
 Act = Callable[[Session, Application], Any]
 ILLEGAL = "refused"
@@ -108,7 +109,7 @@ def test_signing(office: Office) -> None:
     number = office.approved()
 
     def claims(session: Session, application: Application) -> None:
-        issuing.claims_to_sign(session, office.desk, application, NOW)
+        issuing.claims_to_sign(evidence_of(session, office.desk.policy, application), office.desk, NOW)
 
     expected = {status: "approved" if status is Status.APPROVED else ILLEGAL for status in Status}
     assert outcomes(office, number, claims) == expected

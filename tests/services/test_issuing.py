@@ -389,13 +389,13 @@ def test_two_signers_at_once_store_one_license(office: Office) -> None:
     """Both have built their claims before either stored anything."""
     number = office.approved()
     with office.work() as session:
-        claims = issuing.claims_to_sign(session, office.desk, applications.get_application(session, number), NOW)
+        claims = office.claims_to_sign(session, number)
         stale = applications.get_application(session, number)
     office.sign(number)
     raw = sign_license(claims, [example.signer("issuer-prod")])
     verified = verify_license(raw, example.trust(), None, NOW)
     with pytest.raises(Exception, match="signed the license"), office.work() as session:
-        issuing.record_issued(session, people.OPERATOR, office.desk, stale, verified, raw, NOW)
+        issuing.record_issued(session, people.OPERATOR, office.desk, [issuing.Signed(stale, raw, verified)], NOW)
 
 
 def test_what_could_not_be_signed_says_so_on_its_page_and_to_those_who_can_help(office: Office) -> None:

@@ -20,7 +20,7 @@ from workflow.domain.events import ApplicationApproved, Job
 from workflow.domain.policy import Policy, PolicyBroken
 from workflow.domain.roles import Actor, Role
 from workflow.errors import Misconfigured
-from workflow.services import accounts, decisions, issuing, policies
+from workflow.services import accounts, decisions, policies
 from workflow.services import applications as applying
 from workflow.services.desk import desk_from
 from workflow.services.issuing import ContentChanged, NotApproved
@@ -241,7 +241,7 @@ def test_a_role_given_back_after_it_was_taken_does_not_count_either(office: Offi
 
 def refused_to_sign(office: Office, number: str, match: str) -> None:
     with office.work() as session, pytest.raises(NotApproved, match=match):
-        issuing.claims_to_sign(session, office.desk, applications.get_application(session, number), office.now)
+        office.claims_to_sign(session, number)
 
 
 def test_the_signing_worker_counts_again_under_its_own_policy(office: Office) -> None:
@@ -440,7 +440,7 @@ def test_approvals_of_other_content_are_not_made_to_stand_by_hand(strict: Office
         session.exec(select(Revision).where(Revision.number == 2)).one().approvals_from = 1
     by_hand(strict, number)
     with strict.work() as session, pytest.raises(ContentChanged, match=r"Revision 1 .* is not what is to be signed"):
-        issuing.claims_to_sign(session, strict.desk, applications.get_application(session, number), NOW)
+        strict.claims_to_sign(session, number)
 
 
 def test_approvals_from_before_it_was_sent_back_are_not_made_to_stand_by_hand(strict: Office) -> None:

@@ -145,6 +145,16 @@ def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = 
     _write(session, job, state=JobState.DONE, done_at=now, lease_until=None, last_error=note)
 
 
+def finish_all(session: Session, claimed: Sequence[ClaimedJob], now: datetime) -> None:
+    """All of them done, in the same transaction as their effect. Raises LeaseLost when another worker owns one of them."""
+    values = {"state": JobState.DONE, "done_at": now, "lease_until": None, "last_error": None}
+    written: CursorResult[Any] = session.connection().execute(
+        _fenced(tuple(values)), [{**values, **_fence(job)} for job in claimed]
+    )
+    if written.rowcount != len(claimed):
+        raise LeaseLost(f"one of {len(claimed)} jobs is no longer {claimed[0].owner}'s")
+
+
 def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> bool:
     """Tries again later, with growing waits; after three days the job is dead. Returns whether it will be tried again."""
     if now - job.created_at > PATIENCE:
@@ -165,9 +175,9 @@ def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> boo
 def give_back(session: Session, claimed: Sequence[ClaimedJob], now: datetime) -> None:
     """Jobs that were claimed and not begun are due again at once, for whoever is free. One that is another's by now stays."""
     values = {"state": JobState.PENDING, "lease_until": None, "next_at": now}
-    for job in claimed:
-        written = {**values, "deferred": job.deferred + 1, **_fence(job)}
-        session.connection().execute(_fenced((*values, "deferred")), written)
+    session.connection().execute(
+        _fenced((*values, "deferred")), [{**values, "deferred": job.deferred + 1, **_fence(job)} for job in claimed]
+    )
 
 
 def bury(session: Session, job: ClaimedJob, now: datetime, error: str) -> None:

@@ -34,19 +34,18 @@ _SET_HEAD = update(_STREAM).where(_STREAM.c.stream == bindparam("of_stream")).va
 _DIALECTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _TAKE_NUMBERS = {
     name: made(_STREAM)
-    .values(stream=bindparam("of_stream"), count=bindparam("many"), head="")
-    .on_conflict_do_update(index_elements=["stream"], set_={"count": _STREAM.c.count + bindparam("many")})
-    .returning(_STREAM.c.count, _STREAM.c.head)
+    .on_conflict_do_update(index_elements=["stream"], set_={"count": _STREAM.c.count + made(_STREAM).excluded.count})
+    .returning(_STREAM.c.stream, _STREAM.c.count, _STREAM.c.head)
     for name, made in _DIALECTS.items()
 }
 _RECIPIENTS = (
-    select(Revision.content, Recipient.address, Recipient.id)
+    select(Revision.application, Revision.content, Recipient.address, Recipient.id)
     .join(Application, col(Application.id) == col(Revision.application))
     .join(Environment, col(Environment.id) == col(Application.environment))
     .join(Recipient, col(Recipient.tenant) == col(Environment.tenant))
     .where(
-        col(Revision.application) == bindparam("named_by"),
-        col(Revision.number) == bindparam("at_revision"),
+        col(Revision.application).in_(bindparam("named_by", expanding=True)),
+        col(Revision.number) == col(Application.revision),
         col(Recipient.removed_at).is_(None),
     )
 )
@@ -109,16 +108,49 @@ def record_all(
     approvers: Sequence[UUID] = (),
 ) -> list[Recorded]:
     """Appends what happened at one instant, in this order, to one chain, and adds the jobs all of it owes."""
-    stream = str(application.id) if application else SYSTEM_STREAM
-    last, previous = _lock_head(session, stream, len(facts))
+    return record_each(session, [Entry(application, facts, approvers)], actor, now)[0]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened to one application at one instant, in this order; with None it is the system's."""
+
+    application: Application | None
+    facts: Sequence[Event]
+    approvers: Sequence[UUID] = ()
+
+    @property
+    def stream(self) -> str:
+        """The name of the chain it belongs to."""
+        return str(self.application.id) if self.application else SYSTEM_STREAM
+
+
+def record_each(session: Session, entries: Sequence[Entry], actor: Actor, now: datetime) -> list[list[Recorded]]:
+    """Appends to several chains, each named once, and adds the jobs all of it owes: one statement of a kind for all."""
+    taken = _lock_heads(session, entries)
     rows: list[dict[str, Any]] = []
-    recorded: list[Recorded] = []
-    owed: list[dict[str, Any]] = []
-    for sequence, event in enumerate(facts, last - len(facts) + 1):
-        event_id = new_id()
+    recorded: list[list[Recorded]] = []
+    for entry in entries:
+        last, head = taken[entry.stream]
+        its_own = _rows_of(entry, last - len(entry.facts) + 1, head, actor, now)
+        rows += its_own
+        recorded.append([Recorded(row["id"], row["hash"]) for row in its_own])
+    heads = [
+        {"of_stream": entry.stream, "new_head": its_own[-1].hash} for entry, its_own in zip(entries, recorded, strict=True)
+    ]
+    connection = session.connection()
+    connection.execute(_INSERT_EVENT, rows)
+    connection.execute(_SET_HEAD, heads)
+    add_jobs(session, _jobs_owed(session, entries, recorded, now))
+    return recorded
+
+
+def _rows_of(entry: Entry, first: int, previous: str, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for sequence, event in enumerate(entry.facts, first):
         row = {
-            "id": event_id,
-            "stream": stream,
+            "id": new_id(),
+            "stream": entry.stream,
             "sequence": sequence,
             "type": event.type,
             "schema_version": event.schema,
@@ -127,7 +159,7 @@ def record_all(
             "channel": actor.channel,
             "request_id": actor.request_id,
             "network": actor.network,
-            "revision": (application.revision or None) if application else None,
+            "revision": (entry.application.revision or None) if entry.application else None,
             "at": now,
             "payload": canonical(event.payload()).decode(),
             "previous": previous,
@@ -135,13 +167,7 @@ def record_all(
         previous = chain_hash(row)
         row["hash"] = previous
         rows.append(row)
-        recorded.append(Recorded(event_id, previous))
-        owed += _jobs_owed(session, event, event_id, application, approvers, now)
-    connection = session.connection()
-    connection.execute(_INSERT_EVENT, rows)
-    connection.execute(_SET_HEAD, {"of_stream": stream, "new_head": previous})
-    add_jobs(session, owed)
-    return recorded
+    return rows
 
 
 def owe(
@@ -173,12 +199,17 @@ def add_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> list[UUID]:
     return ids
 
 
-def _lock_head(session: Session, stream: str, many: int) -> tuple[int, str]:
-    """Takes the next numbers of a chain; returns the last of them and the hash they follow. The row stays locked until the
-    commit: two writers cannot read the same head."""
+def _lock_heads(session: Session, entries: Sequence[Entry]) -> dict[str, tuple[int, str]]:
+    """Takes the next numbers of chains; returns the last of them and the hash they follow, by chain. The rows stay locked until
+    the commit: two writers cannot read the same head. In the order of their names, so that no two wait for each other."""
     connection = session.connection()
-    taken = connection.execute(_TAKE_NUMBERS[connection.dialect.name], {"of_stream": stream, "many": many}).one()
-    return taken[0], taken[1]
+    wanted = [{"stream": each.stream, "count": len(each.facts), "head": ""} for each in sorted(entries, key=_name_of)]
+    taken = connection.execute(_TAKE_NUMBERS[connection.dialect.name], wanted)
+    return {stream: (count, head) for stream, count, head in taken}
+
+
+def _name_of(entry: Entry) -> str:
+    return entry.stream
 
 
 def job_values(
@@ -211,40 +242,44 @@ def job_values(
 
 
 def _jobs_owed(
-    session: Session,
-    event: Event,
-    event_id: UUID,
-    application: Application | None,
-    approvers: Sequence[UUID],
-    now: datetime,
+    session: Session, entries: Sequence[Entry], recorded: Sequence[Sequence[Recorded]], now: datetime
 ) -> list[dict[str, Any]]:
+    happened = [
+        (entry, fact, place.id, owed)
+        for entry, places in zip(entries, recorded, strict=True)
+        for fact, place in zip(entry.facts, places, strict=True)
+        for owed in consequences(fact)
+    ]
+    named = [entry.application for entry, *_, owed in happened if owed.audience is Audience.RECIPIENTS]
+    recipients = recipients_of_all(session, [each.id for each in named if each]) if named else {}
     rows: list[dict[str, Any]] = []
-    for owed in consequences(event):
+    for entry, _, event_id, owed in happened:
         letter = owed.letter.value if owed.letter else ""
-        for member in _audience(session, owed.audience, application, approvers, now):
+        ref = entry.application.id if entry.application else None
+        for member in _audience(session, owed.audience, entry, recipients, now):
             key = ":".join(str(part) for part in (owed.job.value, letter, event_id, member or "") if part)
-            ref = application.id if application else None
             rows.append(job_values(owed.job, key, ref=ref, recipient=member, detail=letter, event=event_id))
     return rows
 
 
 def _audience(
-    session: Session, audience: Audience, application: Application | None, approvers: Sequence[UUID], now: datetime
+    session: Session, audience: Audience, entry: Entry, recipients: Mapping[UUID, list[UUID]], now: datetime
 ) -> Sequence[UUID | None]:
     if audience is Audience.NOBODY:
         return [None]
     if audience is Audience.OPERATORS:
         return people_with(session, Role.OPERATOR, now)
+    application = entry.application
     assert application is not None, f"an audience of {audience} needs an application"
     match audience:
         case Audience.LIAISON:
             return [application.owner]
         case Audience.APPROVERS:
-            return approvers
+            return entry.approvers
         case Audience.ASKED:
             return _asked(session, application.id)
         case Audience.RECIPIENTS:
-            return recipients_of(session, application)
+            return recipients[application.id]
 
 
 def _asked(session: Session, application: UUID) -> Sequence[UUID | None]:
@@ -259,9 +294,18 @@ def _asked(session: Session, application: UUID) -> Sequence[UUID | None]:
 
 def recipients_of(session: Session, application: Application) -> list[UUID]:
     """The recipients named by the application's current revision, in their order."""
-    found = session.connection().execute(_RECIPIENTS, {"named_by": application.id, "at_revision": application.revision}).all()
-    if not found:
-        return []
-    by_address = {address: recipient for _, address, recipient in found}
-    named: list[str] = json.loads(found[0][0])["request"]["recipients"]
-    return [by_address[address] for address in named if address in by_address]
+    return recipients_of_all(session, [application.id])[application.id]
+
+
+def recipients_of_all(session: Session, wanted: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """The recipients named by the current revisions of applications, each in their order."""
+    content: dict[UUID, str] = {}
+    by_address: dict[UUID, dict[str, UUID]] = {application: {} for application in wanted}
+    for application, said, address, recipient in session.connection().execute(_RECIPIENTS, {"named_by": list(wanted)}):
+        content[application] = said
+        by_address[application][address] = recipient
+    named: dict[UUID, list[str]] = {each: json.loads(said)["request"]["recipients"] for each, said in content.items()}
+    return {
+        application: [known[address] for address in named.get(application, []) if address in known]
+        for application, known in by_address.items()
+    }

@@ -383,19 +383,24 @@ def _require_owner(application: Application, actor: Actor) -> None:
 
 def license_in_the_way(session: Session, request: RequestType, environment: UUID) -> IssuedLicense | None:
     """The license that a platform has already, when `request` asks for its first one. One that has ended is in nobody's way."""
-    if request is not RequestType.NEW:
-        return None
-    current = licenses.in_force(session, environment)
-    return None if current is None or current.standing == Standing.EXPIRED else current
+    return in_the_way(licenses.in_force(session, environment), request) if request is RequestType.NEW else None
+
+
+def in_the_way(current: IssuedLicense | None, request: RequestType) -> IssuedLicense | None:
+    """The same, of what the platform runs on now."""
+    free = request is not RequestType.NEW or current is None or current.standing == Standing.EXPIRED
+    return None if free else current
 
 
 def require_first(session: Session, application: Application, request: RequestType) -> None:
-    """Raises LicensedMeanwhile when an application requests the first license of a platform that has one by now.
-
-    Of two first applications the later must not become version 2 of the other without anybody having compared them.
-    """
+    """Raises LicensedMeanwhile when an application requests the first license of a platform that has one by now."""
     assert application.environment is not None, "a submitted application has an environment"
-    current = license_in_the_way(session, request, application.environment)
+    require_not_overtaken(application, license_in_the_way(session, request, application.environment))
+
+
+def require_not_overtaken(application: Application, current: IssuedLicense | None) -> None:
+    """Raises LicensedMeanwhile when another application's license is in the way: of two first applications the later must not
+    become version 2 of the other without anybody having compared them."""
     if current is not None and current.application != application.id:
         raise LicensedMeanwhile(current.license_id, current.version)
 

@@ -1,5 +1,6 @@
 """What an approver does: approve, send back, reject. Every vote is counted by `domain.approvals.decide` and nowhere else."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +9,7 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.queries import applications, moves, people
-from workflow.db.tables import Application, Person, Revision, VoteRow
+from workflow.db.tables import Application, Person, RequirementRow, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import (
     Choice,
@@ -199,39 +200,46 @@ def ballot_of(session: Session, policy: Policy, application: Application) -> Bal
     Raises RevisionMissing when the revision that the application names is not there.
     """
     revisions = applications.revisions_of(session, application.id)
-    current = next((each for each in revisions if each.number == application.revision), None)
-    if current is None:
-        raise RevisionMissing(f"{application.number} has no revision {application.revision}. Look at its history.")
-    rows = applications.votes_on(session, application.id)
-    submitted_at = {each.number: each.created_at for each in revisions}
-    votes = tuple(
-        Vote(
-            person=row.person,
-            revision=row.revision,
-            content_digest=row.content_digest,
-            choice=Choice(row.choice),
-            groups=delegations.groups_of_vote(
-                session, policy, row.person, row.on_behalf_of, submitted_at[row.revision], row.at
-            ),
-            on_behalf_of=row.on_behalf_of,
+    return ballots_of(session, policy, revisions, applications.votes_on(session, application.id))(application)
+
+
+def ballots_of(
+    session: Session, policy: Policy, revisions: Sequence[Revision], votes: Sequence[VoteRow]
+) -> Callable[[Application], Ballot]:
+    """The same for several applications, of all their revisions and votes. The groups are read for all votes at once."""
+    submitted_at = {(each.application, each.number): each.created_at for each in revisions}
+    counting = [row for row in votes if (row.application, row.revision) in submitted_at]
+    groups = delegations.groups_of_votes(session, policy, counting, submitted_at)
+
+    def ballot(application: Application) -> Ballot:
+        its_own = [each for each in revisions if each.application == application.id]
+        current = next((each for each in its_own if each.number == application.revision), None)
+        if current is None:
+            raise RevisionMissing(f"{application.number} has no revision {application.revision}. Look at its history.")
+        return Ballot(
+            revision=current,
+            votes=tuple(_vote_of(row, groups[row.id]) for row in counting if row.application == application.id),
+            contributors=frozenset(each.author for each in its_own),
+            rows=tuple(row for row in votes if row.application == application.id),
+            standing=tuple(each for each in its_own if current.approvals_from <= each.number <= current.number),
         )
-        for row in rows
-        if row.revision in submitted_at
-    )
-    standing = tuple(each for each in revisions if current.approvals_from <= each.number <= current.number)
-    return Ballot(current, votes, frozenset(each.author for each in revisions), tuple(rows), standing)
+
+    return ballot
+
+
+def _vote_of(row: VoteRow, groups: frozenset[str]) -> Vote:
+    return Vote(row.person, row.revision, row.content_digest, Choice(row.choice), groups, row.on_behalf_of)
 
 
 def quorum_of(session: Session, application: Application, revision: Revision) -> Quorum:
     """What was asked for when the current revision was submitted, and since."""
-    return Quorum(
-        tuple(
-            Requirement(row.rule, row.group_name, row.count, row.explanation)
-            for row in applications.requirements_of(session, application)
-        ),
-        revision.distinct_people,
-        revision.automatic,
-    )
+    return quorum_from(applications.requirements_of(session, application), revision)
+
+
+def quorum_from(requirements: Sequence[RequirementRow], revision: Revision) -> Quorum:
+    """What these requirements and this revision ask for."""
+    asked = (Requirement(row.rule, row.group_name, row.count, row.explanation) for row in requirements)
+    return Quorum(tuple(asked), revision.distinct_people, revision.automatic)
 
 
 def where_it_stands(session: Session, policy: Policy, application: Application) -> Decision:

@@ -2,7 +2,7 @@
 that person's own groups, never those that were lent to them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.queries import applications, delegations, people
-from workflow.db.tables import DelegationRow
+from workflow.db.queries.people import Standing
+from workflow.db.tables import DelegationRow, VoteRow
 from workflow.domain.approvals import Choice
 from workflow.domain.events import SystemFact
 from workflow.domain.policy import Policy
@@ -122,14 +123,42 @@ def groups_of_vote(
     None unless the person could decide themselves since the submission: a role granted later does not count for a delegate
     either.
     """
+    standing = people.standing_of(session, [each for each in (person, on_behalf_of) if each])
+    return _groups_of_vote(session, standing, policy, person, on_behalf_of, since, at)
+
+
+def groups_of_votes(
+    session: Session, policy: Policy, votes: Collection[VoteRow], submitted_at: Mapping[tuple[UUID, int], datetime]
+) -> dict[UUID, frozenset[str]]:
+    """The groups that each of these votes counts with, by the vote's id. `submitted_at` is by application and revision."""
+    if not votes:
+        return {}
+    standing = people.standing_of(session, {each for row in votes for each in (row.person, row.on_behalf_of) if each})
+    return {
+        row.id: _groups_of_vote(
+            session, standing, policy, row.person, row.on_behalf_of, submitted_at[row.application, row.revision], row.at
+        )
+        for row in votes
+    }
+
+
+def _groups_of_vote(
+    session: Session,
+    standing: Standing,
+    policy: Policy,
+    person: UUID,
+    on_behalf_of: UUID | None,
+    since: datetime,
+    at: datetime,
+) -> frozenset[str]:
     if on_behalf_of is None:
-        return groups_of(session, policy, person, since, at)
-    _, roles = people.standing_of(session, person, since, at)
+        return groups_of(standing, policy, person, since, at)
+    _, roles = standing.through(person, since, at)
     if not any(grants(role, Permission.DECIDE) for role in roles):
         return frozenset()
     if not delegations.was_delegate(session, on_behalf_of, person, at):
         return frozenset()
-    return groups_of(session, policy, on_behalf_of, since, at)
+    return groups_of(standing, policy, on_behalf_of, since, at)
 
 
 def standing_in(session: Session, givers: Collection[UUID], now: datetime) -> frozenset[UUID]:

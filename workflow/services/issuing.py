@@ -7,14 +7,16 @@ as what was asked for at the desk, recomputes every digest, and only then gets c
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.chains import break_in
-from workflow.db.queries import customers, events, licenses, moves
-from workflow.db.tables import Application, EventRow, IssuedLicense, Revision, VoteRow
+from workflow.db.outbox import Entry
+from workflow.db.queries import moves
+from workflow.db.tables import Application, EventRow, IssuedLicense, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import Outcome
 from workflow.domain.content import ApplicationContent, content_from, same_but_for_the_note
@@ -30,16 +32,17 @@ from workflow.domain.events import (
     LicenseIssued,
     SigningFailed,
 )
+from workflow.domain.policy import resolve, subject_of
 from workflow.domain.reminders import next_look_at
 from workflow.domain.roles import Actor
 from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict
 from workflow.license_file import Issuer, LicenseClaims, Supersedes, VerifiedLicense, content_digest, new_activation_code
-from workflow.services.applications import require_first
+from workflow.services.applications import in_the_way, require_not_overtaken
 from workflow.services.claims import Seal, claims_for
-from workflow.services.decisions import Ballot, ballot_of, quorum_of
+from workflow.services.decisions import Ballot, quorum_from
 from workflow.services.desk import Desk
-from workflow.services.policies import route_for
+from workflow.services.evidence import Evidence
 
 _DECISIONS = frozenset(
     fact.type
@@ -73,26 +76,25 @@ class ContentChanged(Conflict):
     title = "Not signed"
 
 
-def claims_to_sign(session: Session, desk: Desk, application: Application, now: datetime) -> LicenseClaims:
-    """The claims of an application that really is approved.
+def claims_to_sign(evidence: Evidence, desk: Desk, now: datetime) -> LicenseClaims:
+    """The claims of an application that really is approved, by the evidence.
 
     Raises IllegalMove unless it is waiting to be issued, ContentChanged when the stored revision does not match its digests,
     NotApproved when the votes do not add up or the history does not tell of them, LicensedMeanwhile when the platform got its
     first license through another application.
     """
+    application, ballot = evidence.application, evidence.ballot
     next_status(Status(application.status), Action.ISSUE)
-    ballot = ballot_of(session, desk.policy, application)
     revision = ballot.revision
     if hashlib.sha256(revision.content.encode()).hexdigest() != revision.content_sha256:
         raise ContentChanged(f"Revision {revision.number} of {application.number} was altered after it was submitted.")
     content = content_from(json.loads(revision.content))
-    assert application.environment is not None, "foreign keys and the submission see to it"
-    environment, tenant = customers.environment_with_tenant(session, application.environment)
+    environment, tenant = evidence.environment, evidence.tenant
     named = (content.request.tenant_id, content.request.environment.value, content.request.label, content.license_id)
     if named != (tenant.tenant_id, environment.name, environment.label, environment.license_id):
         raise ContentChanged(f"{application.number} names another environment than the one that was approved.")
-    own = route_for(session, desk.policy, content, environment.id).quorum
-    decision = ballot.decision(own.plus(quorum_of(session, application, revision)))
+    own = resolve(desk.policy, subject_of(content.request, evidence.before)).quorum
+    decision = ballot.decision(own.plus(quorum_from(evidence.requirements, revision)))
     if decision.outcome is not Outcome.APPROVED:
         missing = " ".join(decision.still_needed)
         raise NotApproved(
@@ -100,9 +102,9 @@ def claims_to_sign(session: Session, desk: Desk, application: Application, now: 
         )
     votes = [row for row in ballot.rows if row.revision in ballot.numbers]
     _require_same_content(application, ballot, content)
-    _require_told_by_history(session, application, revision, votes)
-    require_first(session, application, content.request.request)
-    newest = licenses.newest_version(session, content.license_id)
+    _require_told_by_history(evidence, votes)
+    require_not_overtaken(application, in_the_way(evidence.in_force, content.request.request))
+    newest = evidence.versions[0] if evidence.versions else None
     approvals = [
         [str(row.person), row.revision, row.content_digest, row.choice, revision.policy_sha256, row.event_hash] for row in votes
     ]
@@ -135,14 +137,12 @@ def _require_same_content(application: Application, ballot: Ballot, content: App
             raise ContentChanged(f"Revision {each.number} of {application.number} is not what is to be signed.")
 
 
-def _require_told_by_history(session: Session, application: Application, revision: Revision, votes: Sequence[VoteRow]) -> None:
+def _require_told_by_history(evidence: Evidence, votes: Sequence[VoteRow]) -> None:
     """Raises NotApproved unless the history is unbroken, its last decision is the approval of this very revision, and it tells
     of every vote; and unless nothing but approvals and changed notes came since the first revision whose approvals count. A
     row is quickly changed by hand; a chain is not.
     """
-    stream = str(application.id)
-    told = events.of_stream(session, stream)
-    head = events.head_of(session, stream)
+    revision, told, head = evidence.ballot.revision, evidence.told, evidence.head
     decided = [row for row in told if row.type in _DECISIONS]
     what = (revision.number, revision.content_digest)
     first = (revision.approvals_from, revision.content_digest)
@@ -163,7 +163,9 @@ def _require_told_by_history(session: Session, application: Application, revisio
             for row in votes
         )
     ):
-        raise NotApproved(f"The history of {application.number} does not tell of its approval as the votes do. Look at both.")
+        raise NotApproved(
+            f"The history of {evidence.application.number} does not tell of its approval as the votes do. Look at both."
+        )
 
 
 def _changed_the_note_only(row: EventRow) -> bool:
@@ -179,33 +181,51 @@ def _about(row: EventRow) -> tuple[int | None, str | None]:
     return said.get("revision"), said.get("content_digest")
 
 
-def record_issued(
-    session: Session,
-    actor: Actor,
-    desk: Desk,
-    application: Application,
-    verified: VerifiedLicense,
-    envelope: bytes,
-    now: datetime,
-) -> IssuedLicense:
-    """Stores the signed file once and moves the application to issued; the deliveries are owed from here on.
+@dataclass(frozen=True)
+class Signed:
+    """A license file as it was signed, and what `license_file.verify` returned for its very bytes."""
 
-    Takes what `license_file.verify` returned for the very bytes in `envelope`. Raises AlreadyMoved.
+    application: Application
+    envelope: bytes
+    verified: VerifiedLicense
+
+
+def record_issued(session: Session, actor: Actor, desk: Desk, signed: Sequence[Signed], now: datetime) -> list[IssuedLicense]:
+    """Stores signed files once and moves their applications to issued; the deliveries are owed from here on.
+
+    All or none: raises AlreadyMoved when one of the applications moved meanwhile, IntegrityError when a version was taken.
     """
-    claims = verified.claims
-    assert application.environment is not None, "an approved application has an environment"
-    moves.move(session, application, Action.ISSUE, now)
+    applications = [each.application for each in signed]
+    moves.move_all(session, applications, Action.ISSUE, now)
+    issued = [_row_of(desk, each, now) for each in signed]
+    session.add_all(issued)
+    for application in applications:
+        application.attention = None
+    session.flush()  # the unique keys speak now, before anything else is written
+    outbox.record_each(session, [_issued_fact(each) for each in signed], actor, now)
+    return issued
+
+
+def _issued_fact(signed: Signed) -> Entry:
+    claims = signed.verified.claims
+    fact = LicenseIssued(claims.license_id, claims.version, signed.verified.payload_sha256, list(signed.verified.keyids))
+    return Entry(signed.application, [fact])
+
+
+def _row_of(desk: Desk, signed: Signed, now: datetime) -> IssuedLicense:
+    claims = signed.verified.claims
+    assert signed.application.environment is not None, "an approved application has an environment"
     last_day = last_usable_day(claims.valid_until, claims.time_zone)
-    issued = IssuedLicense(
-        application=application.id,
-        environment=application.environment,
+    return IssuedLicense(
+        application=signed.application.id,
+        environment=signed.application.environment,
         license_id=claims.license_id,
         version=claims.version,
-        payload=verified.payload,
-        envelope=envelope,
-        key_ids=",".join(verified.keyids),
-        payload_sha256=verified.payload_sha256,
-        envelope_sha256=hashlib.sha256(envelope).hexdigest(),
+        payload=signed.verified.payload,
+        envelope=signed.envelope,
+        key_ids=",".join(signed.verified.keyids),
+        payload_sha256=signed.verified.payload_sha256,
+        envelope_sha256=hashlib.sha256(signed.envelope).hexdigest(),
         time_zone=claims.time_zone,
         first_day=day_in(claims.time_zone, claims.valid_from),
         last_day=last_day,
@@ -223,12 +243,6 @@ def record_issued(
             now=now,
         ),
     )
-    session.add(issued)
-    session.flush()  # the unique keys speak now, before anything else is written
-    fact = LicenseIssued(claims.license_id, claims.version, verified.payload_sha256, list(verified.keyids))
-    outbox.record(session, fact, actor, now, application=application)
-    application.attention = None
-    return issued
 
 
 def record_signing_failed(session: Session, actor: Actor, application: Application, reason: str, now: datetime) -> None:

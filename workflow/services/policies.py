@@ -13,6 +13,8 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.queries import applications, licenses, people, policies
+from workflow.db.queries.people import Standing
+from workflow.db.tables import IssuedLicense
 from workflow.domain.approvals import Quorum
 from workflow.domain.content import ApplicationContent, content_from
 from workflow.domain.events import SystemFact
@@ -29,6 +31,7 @@ from workflow.domain.policy import (
     subject_of,
 )
 from workflow.domain.roles import Permission, Role, grants, system
+from workflow.domain.terms import LicenseTerms
 from workflow.errors import Conflict, Misconfigured
 
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policy.toml"
@@ -79,12 +82,14 @@ def adopt(session: Session, policy: Policy, now: datetime) -> None:
 def subject_for(session: Session, content: ApplicationContent, environment: UUID) -> Subject:
     """An application as rules see it, beside the license that its environment has now."""
     issued = licenses.in_force(session, environment)
-    before = None
-    if issued is not None:
-        revision = applications.current_revision(session, applications.get_application_by_id(session, issued.application))
-        assert revision is not None, "what was issued was submitted"
-        before = content_from(json.loads(revision.content)).terms
+    before = terms_of(session, [issued])[issued.id] if issued is not None else None
     return subject_of(content.request, before)
+
+
+def terms_of(session: Session, issued: Collection[IssuedLicense]) -> dict[UUID, LicenseTerms]:
+    """What these licenses allow, as it was applied for."""
+    found = applications.with_current_revision(session, {each.application for each in issued}) if issued else {}
+    return {each.id: content_from(json.loads(found[each.application][1].content)).terms for each in issued}
 
 
 def route_for(session: Session, policy: Policy, content: ApplicationContent, environment: UUID) -> Route:
@@ -92,12 +97,12 @@ def route_for(session: Session, policy: Policy, content: ApplicationContent, env
     return resolve(policy, subject_for(session, content, environment))
 
 
-def groups_of(session: Session, policy: Policy, person: UUID, since: datetime, until: datetime) -> frozenset[str]:
+def groups_of(standing: Standing, policy: Policy, person: UUID, since: datetime, until: datetime) -> frozenset[str]:
     """The groups a person belonged to through all of that time, as somebody who may decide.
 
     A role granted after `since`, when the application was submitted, does not count.
     """
-    email, roles = people.standing_of(session, person, since, until)
+    email, roles = standing.through(person, since, until)
     return policy.groups_of(email, roles) if _decides(roles) else frozenset()
 
 

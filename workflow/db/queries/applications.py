@@ -72,6 +72,11 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
     return found
 
 
+def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, Application]:
+    """The applications with these ids."""
+    return {each.id: each for each in session.exec(select(Application).where(col(Application.id).in_(wanted)))}
+
+
 def get_visible(session: Session, actor: Actor, number: str) -> Application:
     """The application, if the actor may know of it: one's own, or one that was handed in, for those who read all and for the
     owner's team.
@@ -110,6 +115,12 @@ def revisions_of(session: Session, application: UUID) -> Sequence[Revision]:
     return session.exec(select(Revision).where(Revision.application == application).order_by(col(Revision.number))).all()
 
 
+def revisions_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[Revision]:
+    """Every revision of these applications, oldest first."""
+    query = select(Revision).where(col(Revision.application).in_(wanted)).order_by(col(Revision.number))
+    return session.exec(query).all()
+
+
 def contributors(session: Session, application: UUID) -> frozenset[UUID]:
     """Everybody who submitted or edited any revision."""
     return frozenset(session.exec(select(Revision.author).where(Revision.application == application)))
@@ -127,6 +138,20 @@ def requirements_of(session: Session, application: Application) -> Sequence[Requ
 def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
     """Every vote on any revision, in the order they were cast."""
     return session.exec(select(VoteRow).where(VoteRow.application == application).order_by(col(VoteRow.id))).all()
+
+
+def requirements_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[RequirementRow]:
+    """What the policy asked for when any revision of these applications was submitted."""
+    return session.exec(
+        select(RequirementRow)
+        .where(col(RequirementRow.application).in_(wanted))
+        .order_by(RequirementRow.rule, RequirementRow.group_name)
+    ).all()
+
+
+def votes_on_all(session: Session, wanted: Collection[UUID]) -> Sequence[VoteRow]:
+    """Every vote on any revision of these applications, in the order they were cast."""
+    return session.exec(select(VoteRow).where(col(VoteRow.application).in_(wanted)).order_by(col(VoteRow.id))).all()
 
 
 def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Customers, their environments and recipients."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -54,6 +54,16 @@ def environment_with_tenant(session: Session, environment: UUID) -> tuple[Enviro
     return session.exec(
         select(Environment, Tenant).join(Tenant, col(Tenant.id) == col(Environment.tenant)).where(Environment.id == environment)
     ).one()
+
+
+def environments_with_tenants(session: Session, wanted: Collection[UUID]) -> dict[UUID, tuple[Environment, Tenant]]:
+    """Environments by their ids, each with its customer."""
+    rows = session.exec(
+        select(Environment, Tenant)
+        .join(Tenant, col(Tenant.id) == col(Environment.tenant))
+        .where(col(Environment.id).in_(wanted))
+    )
+    return {environment.id: (environment, tenant) for environment, tenant in rows}
 
 
 def recipients_of_tenant(session: Session, tenant: UUID) -> Sequence[Recipient]:

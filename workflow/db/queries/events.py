@@ -30,6 +30,17 @@ def of_stream(session: Session, stream: str) -> Sequence[EventRow]:
     return session.exec(select(EventRow).where(EventRow.stream == stream).order_by(col(EventRow.sequence))).all()
 
 
+def of_streams(session: Session, streams: Collection[str]) -> Sequence[EventRow]:
+    """Every event of these chains, each oldest first."""
+    return session.exec(select(EventRow).where(col(EventRow.stream).in_(streams)).order_by(col(EventRow.sequence))).all()
+
+
+def heads_of(session: Session, streams: Collection[str]) -> dict[str, Head]:
+    """The heads of these chains; one that never began is not among them."""
+    rows = session.execute(_HEADS.where(col(EventStream.stream).in_(streams)))
+    return {stream: Head(count, head) for stream, count, head in rows}
+
+
 def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, EventRow]:
     """The events with these ids."""
     return {row.id: row for row in session.exec(select(EventRow).where(col(EventRow.id).in_(wanted)))}

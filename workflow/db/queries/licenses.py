@@ -1,12 +1,13 @@
 """Issued licenses, their receipts and installations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, bindparam, func, update
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import Application, Environment, Installation, IssuedLicense, Receipt, Tenant, table_of
@@ -73,20 +74,41 @@ def newest_version(session: Session, license_id: str) -> IssuedLicense | None:
 
 def in_force(session: Session, environment: UUID) -> IssuedLicense | None:
     """What an environment runs on: the activated license, else the newest one that was issued and not overtaken."""
-    activated = session.exec(
-        select(IssuedLicense).where(IssuedLicense.environment == environment, IssuedLicense.standing == Standing.ACTIVATED)
-    ).first()
-    if activated is not None:
-        return activated
-    return session.exec(
+    return in_force_among(
+        session.exec(
+            select(IssuedLicense)
+            .where(IssuedLicense.environment == environment, col(IssuedLicense.standing).in_(_MAY_COUNT))
+            .order_by(col(IssuedLicense.version).desc())
+        ).all()
+    )
+
+
+_MAY_COUNT = (Standing.ACTIVATED, Standing.ISSUED, Standing.SCHEDULED, Standing.EXPIRED)
+
+
+def in_force_among(newest_first: Sequence[IssuedLicense]) -> IssuedLicense | None:
+    """What an environment with these licenses runs on."""
+    may_count = [each for each in newest_first if each.standing in _MAY_COUNT]
+    activated = (each for each in may_count if each.standing == Standing.ACTIVATED)
+    return next(activated, may_count[0] if may_count else None)
+
+
+def of_environments(session: Session, environments: Collection[UUID]) -> dict[UUID, list[IssuedLicense]]:
+    """Every version of these environments without its bytes, newest first."""
+    found: dict[UUID, list[IssuedLicense]] = {environment: [] for environment in environments}
+    rows = session.exec(
         select(IssuedLicense)
-        .where(
-            IssuedLicense.environment == environment,
-            col(IssuedLicense.standing).in_([Standing.ISSUED, Standing.SCHEDULED, Standing.EXPIRED]),
-        )
+        .where(col(IssuedLicense.environment).in_(environments))
         .order_by(col(IssuedLicense.version).desc())
-        .limit(1)
-    ).first()
+        .options(defer(_ENVELOPE), defer(_PAYLOAD))
+    )
+    for row in rows:
+        found[row.environment].append(row)
+    return found
+
+
+_ENVELOPE: Any = IssuedLicense.envelope
+_PAYLOAD: Any = IssuedLicense.payload
 
 
 def highest_activated(session: Session, license_id: str) -> int:

@@ -1,5 +1,6 @@
 """The conditional write behind every move of an application."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -74,8 +75,22 @@ def move(session: Session, application: Application, action: Action, now: dateti
     for each in (action, *then):
         target = next_status(target, each)
     session.flush()  # what the object was given before belongs to the row that is moved
-    moved: CursorResult[Any] = session.connection().execute(
-        _MOVE,
+    if not _write(session, [(application, target)], now):
+        raise already_moved(session, application)
+    return target
+
+
+def move_all(session: Session, applications: Sequence[Application], action: Action, now: datetime) -> None:
+    """Moves several applications, all or none. Raises what `move` raises; among several, AlreadyMoved does not say which."""
+    targets = [(each, next_status(Status(each.status), action)) for each in applications]
+    session.flush()
+    if not _write(session, targets, now):
+        raise already_moved(session, applications[0]) if len(applications) == 1 else AlreadyMoved()
+
+
+def _write(session: Session, targets: Sequence[tuple[Application, Status]], now: datetime) -> bool:
+    """Whether every application still was as it was read; the objects follow their rows."""
+    values = [
         {
             "moved": application.id,
             "read_status": application.status,
@@ -83,14 +98,17 @@ def move(session: Session, application: Application, action: Action, now: dateti
             "to": target.value,
             "next_version": application.version + 1,
             "at": now,
-        },
-    )
-    if moved.rowcount != 1:
-        raise already_moved(session, application)
-    set_committed_value(application, "status", target.value)
-    set_committed_value(application, "version", application.version + 1)
-    set_committed_value(application, "updated_at", now)
-    return target
+        }
+        for application, target in targets
+    ]
+    moved: CursorResult[Any] = session.connection().execute(_MOVE, values)
+    if moved.rowcount != len(targets):
+        return False
+    for application, target in targets:
+        set_committed_value(application, "status", target.value)
+        set_committed_value(application, "version", application.version + 1)
+        set_committed_value(application, "updated_at", now)
+    return True
 
 
 def touch(session: Session, application: Application, now: datetime) -> None:
@@ -98,20 +116,8 @@ def touch(session: Session, application: Application, now: datetime) -> None:
 
     Raises AlreadyMoved when another writer was quicker.
     """
-    moved: CursorResult[Any] = session.connection().execute(
-        _MOVE,
-        {
-            "moved": application.id,
-            "read_status": application.status,
-            "read_version": application.version,
-            "to": application.status,
-            "next_version": application.version + 1,
-            "at": now,
-        },
-    )
-    if moved.rowcount != 1:
+    if not _write(session, [(application, Status(application.status))], now):
         raise already_moved(session, application)
-    set_committed_value(application, "version", application.version + 1)
 
 
 def require_version(session: Session, application: Application, seen: int) -> None:

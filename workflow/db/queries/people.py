@@ -1,6 +1,7 @@
 """People, roles, sessions and tokens."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -51,24 +52,46 @@ def roles_of(session: Session, person: UUID, at: datetime) -> frozenset[Role]:
     return frozenset(Role(role) for role in held)
 
 
-def standing_of(session: Session, person: UUID, since: datetime, until: datetime) -> tuple[str, frozenset[Role]]:
-    """A person's address, and the roles they held through all of that time, under a grant as old. None for somebody whose
-    credentials were reset meanwhile: who got them may be somebody else."""
+@dataclass(frozen=True)
+class Grant:
+    """A role of somebody, from then until then, and when that person last got credentials."""
+
+    email: str
+    credentials_at: datetime | None
+    role: Role
+    granted_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Every role that some people ever held."""
+
+    grants: Mapping[UUID, Sequence[Grant]]
+
+    def through(self, person: UUID, since: datetime, until: datetime) -> tuple[str, frozenset[Role]]:
+        """A person's address, and the roles they held through all of that time, under a grant as old. None for somebody whose
+        credentials were reset meanwhile: who got them may be somebody else."""
+        held = [each for each in self.grants.get(person, ()) if _held(each, since, until)]
+        return (held[0].email if held else ""), frozenset(each.role for each in held)
+
+
+def _held(grant: Grant, since: datetime, until: datetime) -> bool:
+    same_person = grant.credentials_at is None or not since < grant.credentials_at <= until
+    return same_person and grant.granted_at <= since and (grant.revoked_at is None or grant.revoked_at > until)
+
+
+def standing_of(session: Session, wanted: Collection[UUID]) -> Standing:
+    """What these people held and when, in one look."""
+    found: dict[UUID, list[Grant]] = {}
     rows = session.exec(
-        select(Person.email, RoleGrant.role)
+        select(Person.id, Person.email, Person.credentials_at, RoleGrant.role, RoleGrant.granted_at, RoleGrant.revoked_at)  # type: ignore[call-overload]  # SQLModel types four columns at most
         .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
-        .where(
-            Person.id == person,
-            col(RoleGrant.granted_at) <= since,
-            or_(col(RoleGrant.revoked_at).is_(None), col(RoleGrant.revoked_at) > until),
-            or_(
-                col(Person.credentials_at).is_(None),
-                col(Person.credentials_at) <= since,
-                col(Person.credentials_at) > until,
-            ),
-        )
-    ).all()
-    return (rows[0][0] if rows else ""), frozenset(Role(role) for _, role in rows)
+        .where(col(Person.id).in_(wanted))
+    )
+    for person, email, credentials_at, role, granted_at, revoked_at in rows:
+        found.setdefault(person, []).append(Grant(email, credentials_at, Role(role), granted_at, revoked_at))
+    return Standing(found)
 
 
 def standings(session: Session, at: datetime) -> list[tuple[UUID, str, frozenset[Role]]]:
