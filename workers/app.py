@@ -11,6 +11,7 @@ from celery import Celery
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
+from workers.heartbeats import GeneralHeartbeats, SigningHeartbeats
 from workflow.domain.events import Job
 from workflow.settings import PREFIX
 
@@ -85,8 +86,11 @@ general.conf.beat_schedule = {
     }
 }
 
+general.steps["consumer"].add(GeneralHeartbeats)
+
 signing = Celery("signing", include=["workers.signing"])
 signing.conf.update(_settings(SIGNING_QUEUE))
+signing.steps["consumer"].add(SigningHeartbeats)
 
 publisher = Celery("relay")
 publisher.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE, SIGNING_QUEUE))

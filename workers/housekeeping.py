@@ -7,6 +7,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import transaction
 from workflow.db.queries import housekeeping, throttle
 from workflow.db.queries.moves import AlreadyMoved
+from workflow.domain.processes import ProcessKind
 from workflow.services import escalations, reminders
 from workflow.times import utc_now, wall_now
 
@@ -44,4 +45,4 @@ def look_around(here: Runtime) -> None:
         reminders.ask_about_unused(session, utc_now())
         housekeeping.forget_ended(session, wall_now())
         throttle.forget_ended(session, wall_now())
-        housekeeping.beat(session, "beat", "the scan ran", wall_now())
+        housekeeping.beat(session, ProcessKind.BEAT.value, "woke the scan", wall_now())

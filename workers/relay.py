@@ -6,10 +6,12 @@ back by itself. While the broker is away nothing is marked, and pages go on work
 
 import logging
 import signal
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +22,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.app import publisher, queue_of
-from workflow.database import create_engine, transaction
+from workflow.database import AWAY, create_engine, transaction
 from workflow.db.jobs import DueJob, take_due
 from workflow.db.outbox import CHANNEL
 from workflow.db.queries import housekeeping
 from workflow.domain.events import Job
+from workflow.domain.processes import ProcessKind
 from workflow.settings import RelaySettings, load
 from workflow.times import wall_now
 
@@ -51,6 +54,7 @@ class Relay:
         self.app = app
         self.stopping = threading.Event()
         self._doorbell = _Doorbell(settings.database_url) if settings.database_url.startswith("postgresql") else None
+        self.name = f"{ProcessKind.RELAY}@{socket.gethostname()}"
         self._last_beat = wall_now() - timedelta(days=1)
         self._rounds: deque[float] = deque(maxlen=BURST)
 
@@ -87,6 +91,12 @@ class Relay:
         """Ends after the round that runs."""
         self.stopping.set()
 
+    def close(self) -> None:
+        """Says goodbye, if the database hears it, and lets it go."""
+        with suppress(*AWAY), transaction(self.engine) as session:
+            housekeeping.leave(session, self.name)
+        self.engine.dispose()
+
     def _wait(self) -> None:
         if self._doorbell is None:
             self.stopping.wait(self.settings.relay_poll_seconds)
@@ -103,7 +113,7 @@ class Relay:
         if wall_now() - self._last_beat >= timedelta(seconds=HEARTBEAT_SECONDS):
             self._last_beat = wall_now()
             with transaction(self.engine) as session:
-                housekeeping.beat(session, "relay", "publishing", wall_now())
+                housekeeping.beat(session, self.name, "publishes jobs", wall_now())
 
 
 def messages(due: Sequence[DueJob]) -> Iterator[tuple[str, list[str]]]:
@@ -146,7 +156,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, relay.stop)
     signal.signal(signal.SIGINT, relay.stop)
     relay.run()
-    relay.engine.dispose()
+    relay.close()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ and nothing else. What it signed is also kept as files outside of the database.
 import logging
 import signal
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -58,6 +59,13 @@ class Witness:
         """Ends after the turn that runs."""
         self.stopping.set()
 
+    def close(self) -> None:
+        """Says goodbye, if the database hears it, and lets it go. What it saw of a broken history stays to be read."""
+        if not self._word.startswith(witnessing.DOUBT):
+            with suppress(*AWAY), transaction(self.engine) as session:
+                housekeeping.leave(session, witnessing.PROCESS)
+        self.engine.dispose()
+
     def trust(self) -> TrustRoot:
         """The trust root as it is now. Raises AuditorKeyUnusable, TrustError."""
         directory = self.settings.trust_dir
@@ -102,7 +110,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, witness.stop)
     signal.signal(signal.SIGINT, witness.stop)
     witness.run()
-    witness.engine.dispose()
+    witness.close()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[2]
 # Our own packages that a serving process may hold. A static contract does not see importlib; this does.
 GENERAL_WORKER = ("workflow.db", "workflow.domain", "workflow.license_file", "workflow.mail", "workflow.services")
 SINGLE_MODULES = {"certificates", "database", "errors", "settings", "templating", "times"}
-TASKS = {"app", "claims", "delivery", "facts", "housekeeping", "letters", "mailing", "reminders", "runtime", "transport"}
+TASKS = {
+    *("app", "claims", "delivery", "facts", "heartbeats", "housekeeping", "letters", "mailing", "reminders", "runtime"),
+    "transport",
+}
 FOREIGN = {
     *("aiosmtplib", "alembic", "amqp", "annotated_types", "anyio", "argon2", "billiard", "celery", "cffi", "click"),
     *("cryptography", "css_inline", "dateutil", "dns", "email_validator", "greenlet", "idna", "jinja2", "kombu"),

@@ -1,17 +1,22 @@
 """Relay and workers as they run in life: processes of their own, with a real broker between them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.servers import SmtpCatcher, ValkeyServer
 from tests.workers.company import SENDER, Company
+from workflow.database import reading
+from workflow.db.queries import housekeeping
+from workflow.db.tables import Heartbeat
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import DemoFiles
 
@@ -95,6 +100,41 @@ def test_work_owed_while_the_broker_is_away_is_done_when_it_is_back(
     assert company.application(number).status == "approved"
     valkey.start()
     wait_for_status(company, number, "delivered", seconds=60)
+
+
+def heard_of(company: Company) -> dict[str, Heartbeat]:
+    """The heartbeats by the kind of process."""
+    with reading(company.engine) as session:
+        return {each.process.partition("@")[0]: each for each in housekeeping.heartbeats(session)}
+
+
+def wait_until_heard_of(company: Company, kinds: set[str], seconds: float = 60) -> dict[str, Heartbeat]:
+    end = time.monotonic() + seconds
+    while (found := heard_of(company)).keys() != kinds:
+        assert time.monotonic() < end, found.keys()
+        time.sleep(0.1)
+    return found
+
+
+def test_every_process_says_that_it_lives_and_what_it_holds_that_ends_until_it_is_told_to_stop(
+    company: Company, start: Start, valkey: ValkeyServer
+) -> None:
+    running = {name: start(name) for name in ("relay", "general", "signing")}
+    found = wait_until_heard_of(company, set(running))
+    assert list(json.loads(found["general"].endings)) == ["Mail signer's certificate"]
+    (what,) = json.loads(found["signing"].endings)
+    assert what.startswith("Trust root, version")
+    valkey.stop()
+    valkey.start()
+    back = found["general"].at
+    end = time.monotonic() + 60
+    while heard_of(company)["general"].at <= back + timedelta(seconds=3):
+        assert time.monotonic() < end, "a worker is heard of again once the broker is back"
+        time.sleep(0.2)
+    for name in ("relay", "general"):
+        running[name].send_signal(signal.SIGTERM)
+    os.killpg(running["signing"].pid, signal.SIGKILL)
+    wait_until_heard_of(company, {"signing"})
 
 
 @pytest.mark.crash

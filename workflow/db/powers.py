@@ -68,7 +68,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "revocation_list": {_W: READ, _G: READ, _S: READ},
     # Work.
     "job": {_W: ALL, _R: CHANGE, _G: ALL, _S: ALL},
-    "heartbeat": {_W: READ, _R: ALL, _G: ALL, _S: ALL, _X: ALL},
+    "heartbeat": {_W: READ, _R: FORGET, _G: FORGET, _S: FORGET, _X: FORGET},
     "delivery": {_W: CHANGE, _G: ALL},
     "reminder": {_W: CHANGE, _G: ALL},
     "portal_link": {_W: CHANGE, _G: ALL},

@@ -51,11 +51,12 @@ class JobRow(DeskTable, table=True):
 
 
 class Heartbeat(DeskTable, table=True):
-    """When a process last said that it lives; wall-clock times."""
+    """When a process last said that it lives; wall-clock times. `endings` is JSON: what it holds, and when that ends."""
 
     process: str = Field(primary_key=True, max_length=100)
     at: datetime = moment()
     detail: str = ""
+    endings: str = "{}"
 
 
 class IdempotencyKey(DeskTable, table=True):

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("process", sa.String(length=100), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("endings", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("process", name=op.f("pk_heartbeat")),
     )
     op.create_table(
