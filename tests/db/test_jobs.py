@@ -29,8 +29,8 @@ class Queue:
     def at(self, seconds: float) -> datetime:
         return self.start + timedelta(seconds=seconds)
 
-    def owed(self, key: str = "sign:1") -> UUID:
-        values = {**outbox.job_values(Job.SIGN, key, ref=new_id()), "next_at": self.start, "created_at": self.start}
+    def owed(self, key: str = "sign:1", kind: Job = Job.SIGN, due: float = 0) -> UUID:
+        values = {**outbox.job_values(kind, key, ref=new_id()), "next_at": self.at(due), "created_at": self.start}
         with transaction(self.engine) as session:
             return outbox.add_jobs(session, [values])[0]
 
@@ -87,6 +87,18 @@ def test_the_relay_takes_the_longest_due_first_and_no_more_than_it_asked_for(que
             session.execute(update(JobRow).where(col(JobRow.id) == job).values(next_at=queue.at(seconds)))
     assert set(queue.take(1, limit=2)) == {early, middle}
     assert queue.take(1, limit=2) == [late]
+
+
+def test_letters_wait_while_a_license_is_due_but_not_forever(queue: Queue) -> None:
+    letter = queue.owed("letter:1", Job.LETTER)
+    first, second = queue.owed("sign:1"), queue.owed("sign:2", due=20)
+    assert queue.take(19) == [first]
+    assert queue.take(20) == [second]
+    assert queue.take(21) == [letter]
+    late, third = queue.owed("letter:2", Job.LETTER), queue.owed("sign:3", due=29)
+    assert queue.take(29) == [third]
+    fourth = queue.owed("sign:4", due=30)
+    assert set(queue.take(30)) == {late, fourth}
 
 
 def test_a_claimed_job_belongs_to_its_worker_until_the_lease_ends(queue: Queue) -> None:

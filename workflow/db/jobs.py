@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Update, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from workflow.database import UtcDateTime
@@ -23,6 +23,8 @@ JOB = table_of(JobRow)
 _REMINDER = table_of(Reminder)
 OPEN = JOB.c.state.in_((JobState.PENDING, JobState.RUNNING))
 REPUBLISH_AFTER = timedelta(seconds=60)
+COURTESY = timedelta(seconds=30)
+"""How long a letter waits at most for licenses that are due."""
 LONGEST_WAIT = timedelta(minutes=15)
 PATIENCE = timedelta(days=3)
 """How long a step that depends on the outside (a mail server) is tried again."""
@@ -101,11 +103,18 @@ class DueJob:
 
 
 def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500) -> list[DueJob]:
-    """Marks up to `limit` due jobs as published and returns them; leases that ran out are due again.
+    """Marks up to `limit` due jobs as published and returns them; leases that ran out are due again. Letters wait while
+    anything else is due, though not for longer than `COURTESY`: they tell of licenses, they are none.
 
     Commit before publishing: a job published twice is harmless, a job marked and not published comes back.
     """
-    due = select(JOB.c.id).where(OPEN, JOB.c.next_at <= now).order_by(JOB.c.next_at).limit(limit)
+    due_by = JOB.c.next_at <= now
+    no_letter = or_(JOB.c.kind != Job.LETTER, JOB.c.next_at <= now - COURTESY)
+    return _take(session, and_(due_by, no_letter), now, lease, limit) or _take(session, due_by, now, lease, limit)
+
+
+def _take(session: Session, which: ColumnElement[bool], now: datetime, lease: timedelta, limit: int) -> list[DueJob]:
+    due = select(JOB.c.id).where(OPEN, which).order_by(JOB.c.next_at).limit(limit)
     if session.get_bind().dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
     again = now + min(REPUBLISH_AFTER, max(lease, timedelta(seconds=2)))

@@ -129,11 +129,8 @@ def mark_sending(
     session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, now: datetime, wall: datetime
 ) -> Delivery:
     """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt. Returns the message's row."""
-    delivery = _put(session, job, stored, built, now)
-    delivery.state, delivery.data_started_at = DeliveryState.SENDING, wall
-    delivery.smtp_code = delivery.smtp_reply = None
+    delivery = _put(session, job, stored, built, now, DeliveryState.SENDING, data_started_at=wall)
     if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
-        session.flush()  # the link refers to the message
         link = deliveries.find_link_of(session, delivery.id) or PortalLink(
             delivery=delivery.id, license=built.issued, recipient=built.to.recipient, token_hash="", ends_at=wall
         )
@@ -147,9 +144,7 @@ def note_not_sent(
     session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, code: int, reply: str, now: datetime
 ) -> None:
     """Keeps the answer of an attempt that provably sent nothing, for the page."""
-    delivery = _put(session, job, stored, built, now)
-    delivery.state, delivery.data_started_at = DeliveryState.PREPARED, None
-    delivery.smtp_code, delivery.smtp_reply = code or None, reply
+    _put(session, job, stored, built, now, DeliveryState.PREPARED, smtp_code=code or None, smtp_reply=reply)
 
 
 def record_accepted(
@@ -178,9 +173,18 @@ def record_refused(
     now: datetime,
 ) -> None:
     """The message will not be accepted: visible, with attention."""
-    delivery = _put(session, job, stored, built, now)
-    delivery.state = DeliveryState.REFUSED
-    delivery.smtp_code, delivery.smtp_reply = code or None, reply
+    mark = stored.data_started_at if stored is not None else None
+    delivery = _put(
+        session,
+        job,
+        stored,
+        built,
+        now,
+        DeliveryState.REFUSED,
+        data_started_at=mark,
+        smtp_code=code or None,
+        smtp_reply=reply,
+    )
     answer = f"{code or ''} {reply}".strip()
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, answer, now)
@@ -242,29 +246,43 @@ def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: s
     outbox.record(session, fact, actor, now, application=application)
 
 
-def _put(session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, now: datetime) -> Delivery:
-    """The message's row, with these bytes; made on the first attempt, taken up again from `stored` on later ones."""
-    delivery = session.merge(stored, load=False) if stored is not None else None
-    if delivery is None:
-        delivery = Delivery(
-            job=job.id,
-            application=built.application,
-            license=built.issued,
-            recipient=built.to.recipient,
-            name=built.to.name,
-            address=built.to.address,
-            kind=built.kind,
-            round=built.round,
-            channel=built.to.channel,
-            subject=built.subject,
-            message_id=built.message_id,
-            created_at=now,
-        )
-        session.add(delivery)
+def _put(
+    session: Session,
+    job: ClaimedJob,
+    stored: Delivery | None,
+    built: Built,
+    now: datetime,
+    state: DeliveryState,
+    *,
+    data_started_at: datetime | None = None,
+    smtp_code: int | None = None,
+    smtp_reply: str | None = None,
+) -> Delivery:
+    """The message's row, with these bytes and in this state; made on the first attempt, taken up again from `stored` later."""
+    delivery = Delivery(**stored.model_dump()) if stored is not None else _new(job, built, now)
     delivery.channel, delivery.fingerprint = built.to.channel, built.to.fingerprint
     delivery.mime, delivery.mime_sha256 = built.mime, hashlib.sha256(built.mime).hexdigest()
-    delivery.attempts = job.attempts
+    delivery.attempts, delivery.state, delivery.data_started_at = job.attempts, state, data_started_at
+    delivery.smtp_code, delivery.smtp_reply = smtp_code, smtp_reply
+    deliveries.put(session, delivery, is_new=stored is None)
     return delivery
+
+
+def _new(job: ClaimedJob, built: Built, now: datetime) -> Delivery:
+    return Delivery(
+        job=job.id,
+        application=built.application,
+        license=built.issued,
+        recipient=built.to.recipient,
+        name=built.to.name,
+        address=built.to.address,
+        kind=built.kind,
+        round=built.round,
+        channel=built.to.channel,
+        subject=built.subject,
+        message_id=built.message_id,
+        created_at=now,
+    )
 
 
 def _locked(session: Session, application: UUID) -> Application:

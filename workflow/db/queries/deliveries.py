@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, update
+from sqlalchemy import and_, bindparam, func, insert, update
 from sqlalchemy import select as core_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -74,6 +74,7 @@ _HANDOVERS = (
 )
 
 _DELIVERY = table_of(Delivery)
+_INSERT = insert(_DELIVERY)
 _ACCEPT = (
     update(_DELIVERY)
     .where(_DELIVERY.c.id == bindparam("accepted_one"))
@@ -106,6 +107,15 @@ def handovers(session: Session, jobs: Sequence[UUID]) -> dict[UUID, Handover]:
 def forget_text(session: Session, delivery: UUID) -> None:
     """Takes the bytes of a message away; that it was sent, and their digest, stay."""
     session.execute(update(Delivery).where(col(Delivery.id) == delivery).values(mime=None))
+
+
+def put(session: Session, delivery: Delivery, *, is_new: bool) -> None:
+    """Writes a message's row, past the session's bookkeeping: this is the hot path. The object stays a plain value."""
+    values = delivery.model_dump()
+    if is_new:
+        session.connection().execute(_INSERT, values)
+    else:
+        session.connection().execute(_DELIVERY.update().where(_DELIVERY.c.id == delivery.id).values(values))
 
 
 def set_accepted(
