@@ -9,9 +9,14 @@ import pytest
 
 from tests.web.api import Program, pointers, problem, terms
 from tests.workers.company import Company
+from workflow.database import transaction
+from workflow.db.queries import people
 from workflow.domain.events import Job
+from workflow.domain.roles import Actor
+from workflow.domain.terms import day_in
 from workflow.license_file import verify_license
-from workflow.times import wall_now
+from workflow.services import delegations
+from workflow.times import utc_now, wall_now
 
 As = Callable[[str], Program]
 
@@ -120,6 +125,9 @@ def test_a_revision_replaces_the_one_that_waits_and_both_are_kept(program: As) -
     assert (revised.status_code, revised.json()["revision"]) == (200, 2)
     late = approver.post(f"/applications/{number}/votes", {"choice": "approve", "revision": 1})
     assert (late.status_code, problem(late)["code"]) == (409, "approvals.stale_revision")
+    told = liaison.get(f"/applications/{number}/events").json()["items"][-1]
+    assert (told["type"], told["actor"], told["channel"]) == ("application.vote_refused", "Daniel Osei", "api")
+    assert (told["payload"]["code"], told["payload"]["seen_revision"]) == ("approvals.stale_revision", 1)
     first, second = approver.get(f"/applications/{number}/revisions").json()["items"]
     assert (first["terms"]["limits"]["users"], second["terms"]["limits"]["users"]) == (800, 50)
     assert first["content_digest"] != second["content_digest"]
@@ -138,6 +146,24 @@ def test_changes_asked_for_lead_to_a_new_revision(program: As) -> None:
     assert (vote["person"], vote["choice"], vote["comment"]) == ("Daniel Osei", "request_changes", "Which order is this?")
 
 
+def test_a_vote_for_a_colleague_out_of_office_says_so(program: As, company: Company) -> None:
+    number = applied(program("liaison"))
+    vote = {"choice": "approve", "revision": 1, "on_behalf_of": "approver@serviceme.example"}
+    colleague = program("approver2")
+    for address in ("approver@serviceme.example", "nobody@serviceme.example"):
+        refused = colleague.post(f"/applications/{number}/votes", vote | {"on_behalf_of": address})
+        assert (refused.status_code, problem(refused)["code"]) == (403, "delegations.not_theirs")
+    with transaction(company.engine) as session:
+        now, giver = utc_now(), people.find_person_by_email(session, "approver@serviceme.example")
+        assert giver is not None
+        today = day_in(giver.time_zone, now)
+        days: dict[str, Any] = {"first_day": today, "last_day": today, "reason": "On leave.", "now": now}
+        delegations.delegate(session, Actor(giver.name, giver.id), giver.id, to="approver2@serviceme.example", **days)
+    assert colleague.post(f"/applications/{number}/votes", vote).status_code == 201
+    [told] = colleague.get(f"/applications/{number}/votes").json()["items"]
+    assert (told["person"], told["on_behalf_of"]) == ("Sofia Marin", "Daniel Osei")
+
+
 def test_two_who_decide_at_once_are_told_who_was_quicker(program: As) -> None:
     liaison = program("liaison")
     number = applied(liaison)
@@ -147,6 +173,8 @@ def test_two_who_decide_at_once_are_told_who_was_quicker(program: As) -> None:
     second = program("approver2").post(f"/applications/{number}/votes", yes, If_Match=etag)
     assert second.status_code == 412
     assert "Daniel Osei approved it" in problem(second)["detail"]
+    told = liaison.get(f"/applications/{number}/events").json()["items"]
+    assert [each["actor"] for each in told if each["type"] == "application.vote_refused"] == ["Sofia Marin"]
 
 
 def test_withdrawing_is_the_owners_and_ends_it(program: As) -> None:

@@ -156,6 +156,24 @@ def test_who_comes_second_gets_409_with_the_name_of_the_first(browser: Open, com
         assert len(session.exec(select(VoteRow)).all()) == 1
 
 
+def test_who_was_refused_is_told_on_the_history_and_audit_pages(browser: Open, company: Company) -> None:
+    number = company.apply()
+    first, second = browser("approver"), browser("approver2")
+    second.open(f"/approvals/{number}")
+    first.open(f"/approvals/{number}")
+    first.send(f"/approvals/{number}", decision="approve")
+    assert second.send(f"/approvals/{number}", decision="approve").status_code == 409
+    said = "Sofia Marin tried to approve and was refused: somebody else was quicker"
+    first.open(f"/applications/{number}")
+    assert said in first.words
+    auditor = browser("auditor")
+    auditor.open(f"/audit?application={number}&kind=application.vote_refused")
+    assert said in auditor.words
+    assert "Application: vote refused" in auditor.words
+    company.run(Job.SIGN)
+    assert company.application(number).status == Status.ISSUED, "the signer does not mind"
+
+
 def test_nobody_decides_on_their_own_application(browser: Open, company: Company) -> None:
     number = company.apply()
     with transaction(company.engine) as session:
@@ -184,6 +202,8 @@ def test_nobody_decides_on_their_own_application(browser: Open, company: Company
         headers={"Origin": ORIGIN},
     )
     assert forged.status_code == 403
+    both.open(f"/applications/{number}")
+    assert "was refused: whoever submitted or edited an application never decides on it" in both.words
     assert company.application(number).status == Status.SUBMITTED
 
 

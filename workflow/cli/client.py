@@ -31,6 +31,9 @@ Token = Annotated[str | None, typer.Option("--token", envvar="LICDESK_TOKEN", hi
 AsJson = Annotated[bool, typer.Option("--json", help="Print the desk's answer as JSON.")]
 Number = Annotated[str, typer.Argument(help="The application's number, such as APP-2026-0142.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="What the liaison should know.")]
+ActingFor = Annotated[
+    str | None, typer.Option("--for", help="The colleague out of office for whom you decide, by e-mail address.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask again.")]
 
 
@@ -97,6 +100,7 @@ def show(
 def approve(
     number: Number,
     comment: Comment = "",
+    acting_for: ActingFor = None,
     yes: Yes = False,
     url: Url = HERE,
     token_file: TokenFile = None,
@@ -109,13 +113,14 @@ def approve(
         if not yes:
             _whole(found)
             typer.confirm("Approve this?", abort=True)
-        _vote(desk, found, "approve", comment, as_json)
+        _vote(desk, found, "approve", comment, acting_for, as_json)
 
 
 @app.command()
 def reject(
     number: Number,
     comment: Annotated[str, typer.Option("--comment", "-m", prompt="Why", help="Why; the liaison reads it.")],
+    acting_for: ActingFor = None,
     url: Url = HERE,
     token_file: TokenFile = None,
     token: Token = None,
@@ -123,13 +128,14 @@ def reject(
 ) -> None:
     """Reject an application. That closes it."""
     with desk_at(url, token, token_file) as desk:
-        _vote(desk, desk.get(f"/applications/{number}"), "reject", comment, as_json)
+        _vote(desk, desk.get(f"/applications/{number}"), "reject", comment, acting_for, as_json)
 
 
 @app.command("request-changes")
 def request_changes(
     number: Number,
     comment: Annotated[str, typer.Option("--comment", "-m", prompt="What to change", help="What to change.")],
+    acting_for: ActingFor = None,
     url: Url = HERE,
     token_file: TokenFile = None,
     token: Token = None,
@@ -137,7 +143,7 @@ def request_changes(
 ) -> None:
     """Send an application back to its liaison."""
     with desk_at(url, token, token_file) as desk:
-        _vote(desk, desk.get(f"/applications/{number}"), "request_changes", comment, as_json)
+        _vote(desk, desk.get(f"/applications/{number}"), "request_changes", comment, acting_for, as_json)
 
 
 @app.command()
@@ -224,8 +230,8 @@ def _token(token: str | None, token_file: Path | None) -> str:
     return token.strip()
 
 
-def _vote(desk: DeskClient, found: Mapping[str, Any], choice: str, comment: str, as_json: bool) -> None:
-    body = {"choice": choice, "revision": max(1, found["revision"]), "comment": comment}
+def _vote(desk: DeskClient, found: Mapping[str, Any], choice: str, comment: str, acting_for: str | None, as_json: bool) -> None:
+    body = {"choice": choice, "revision": max(1, found["revision"]), "comment": comment, "on_behalf_of": acting_for}
     answer = desk.post(f"/applications/{found['number']}/votes", body, seen=found["version"])
 
     def said(answer: Mapping[str, Any]) -> None:

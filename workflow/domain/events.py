@@ -180,6 +180,18 @@ class ApplicationRejected(Event):
 
 
 @dataclass(frozen=True)
+class VoteRefused(Event):
+    """An approver's word that did not count: it changed nothing, and the history knows who tried. `code` says why."""
+
+    type = "application.vote_refused"
+    code: str
+    choice: str
+    seen_revision: int
+    on_behalf_of: str | None = None
+    acting_for: str = ""
+
+
+@dataclass(frozen=True)
 class ApprovalRescinded(Event):
     """An approval was taken back before anything was issued."""
 

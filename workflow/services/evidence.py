@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from workflow.db.chains import Head
 from workflow.db.queries import applications, customers, events, licenses
-from workflow.db.tables import Application, Environment, EventRow, IssuedLicense, RequirementRow, Tenant
+from workflow.db.queries.events import Chain
+from workflow.db.tables import Application, Environment, IssuedLicense, RequirementRow, Tenant
 from workflow.domain.policy import Policy
 from workflow.domain.terms import LicenseTerms
 from workflow.services.decisions import Ballot, ballots_of
@@ -27,9 +27,8 @@ class Evidence:
     """What was issued to the environment before, newest first; without the bytes."""
     before: LicenseTerms | None
     """What the license in force allows."""
-    told: tuple[EventRow, ...]
-    """Its history, oldest event first."""
-    head: Head
+    chain: Chain
+    """Its history."""
 
     @property
     def in_force(self) -> IssuedLicense | None:
@@ -43,7 +42,7 @@ def evidence_of(session: Session, policy: Policy, application: Application) -> E
 
 
 def evidence_of_all(session: Session, policy: Policy, judged: Sequence[Application]) -> list[Evidence]:
-    """What is on record about applications that were submitted, in their order; ten statements for any number of them.
+    """What is on record about applications that were submitted, in their order; nine statements for any number of them.
 
     Raises RevisionMissing.
     """
@@ -55,7 +54,7 @@ def evidence_of_all(session: Session, policy: Policy, judged: Sequence[Applicati
     running = [each for each in map(licenses.in_force_among, versions.values()) if each is not None]
     terms = terms_of(session, running)
     streams = [str(each) for each in ids]
-    told, heads = events.of_streams(session, streams), events.heads_of(session, streams)
+    chains = events.chains_of(session, streams)
     found: list[Evidence] = []
     for application in judged:
         assert application.environment is not None, "foreign keys and the submission see to it"
@@ -71,8 +70,7 @@ def evidence_of_all(session: Session, policy: Policy, judged: Sequence[Applicati
                 tenant=tenant,
                 versions=tuple(versions[environment.id]),
                 before=terms[in_force.id] if in_force is not None else None,
-                told=tuple(row for row in told if row.stream == str(application.id)),
-                head=heads.get(str(application.id), Head(0, "")),
+                chain=chains.get(str(application.id), events.NEVER_BEGAN),
             )
         )
     return found

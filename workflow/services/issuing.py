@@ -13,7 +13,6 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.chains import break_in
 from workflow.db.outbox import Entry
 from workflow.db.queries import moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, VoteRow
@@ -142,8 +141,8 @@ def _require_told_by_history(evidence: Evidence, votes: Sequence[VoteRow]) -> No
     of every vote; and unless nothing but approvals and changed notes came since the first revision whose approvals count. A
     row is quickly changed by hand; a chain is not.
     """
-    revision, told, head = evidence.ballot.revision, evidence.told, evidence.head
-    decided = [row for row in told if row.type in _DECISIONS]
+    revision, chain = evidence.ballot.revision, evidence.chain
+    decided = [row for row in chain.told if row.type in _DECISIONS]
     what = (revision.number, revision.content_digest)
     first = (revision.approvals_from, revision.content_digest)
     handed_in = [at for at, row in enumerate(decided) if row.type in _HANDED_IN and _about(row) == first]
@@ -154,7 +153,7 @@ def _require_told_by_history(evidence: Evidence, votes: Sequence[VoteRow]) -> No
         if row.type == ApprovalRecorded.type
     }
     if (
-        break_in(told, head) is not None
+        chain.broken is not None
         or not decided
         or (decided[-1].type, *_about(decided[-1])) != (ApplicationApproved.type, *what)
         or any(row.type != ApprovalRecorded.type and not _changed_the_note_only(row) for row in since)

@@ -1,14 +1,15 @@
 """Reading the audit record."""
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol, cast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple, Protocol, cast
 from uuid import UUID
 
 import sqlalchemy
 from sqlalchemy import Table
 from sqlmodel import Session, col, select
 
-from workflow.db.chains import Head, Link, break_in
+from workflow.db.chains import Break, Head, Link, break_in
 from workflow.db.tables import Application, EventRow, EventStream, IssuedLicense
 
 WALKED_AT_ONCE = 2_000
@@ -30,15 +31,45 @@ def of_stream(session: Session, stream: str) -> Sequence[EventRow]:
     return session.exec(select(EventRow).where(EventRow.stream == stream).order_by(col(EventRow.sequence))).all()
 
 
-def of_streams(session: Session, streams: Collection[str]) -> Sequence[EventRow]:
-    """Every event of these chains, each oldest first."""
-    return session.exec(select(EventRow).where(col(EventRow.stream).in_(streams)).order_by(col(EventRow.sequence))).all()
+_Joined = tuple[str, int, str, EventRow | None]
+"""A head with one of its chain's events; with None when all events are gone."""
 
 
-def heads_of(session: Session, streams: Collection[str]) -> dict[str, Head]:
-    """The heads of these chains; one that never began is not among them."""
-    rows = session.execute(_HEADS.where(col(EventStream.stream).in_(streams)))
-    return {stream: Head(count, head) for stream, count, head in rows}
+class Chain(NamedTuple):
+    """The events of a chain, oldest first, and its head as it was at the very same instant."""
+
+    told: Sequence[EventRow]
+    head: Head
+
+    @property
+    def broken(self) -> Break | None:
+        """Where it breaks first; None when it holds."""
+        return break_in(self.told, self.head)
+
+
+NEVER_BEGAN = Chain((), Head(0, ""))
+
+
+def chains_of(session: Session, streams: Collection[str]) -> dict[str, Chain]:
+    """These chains; one that never began is not among them.
+
+    One statement reads events and heads, so that an event that is added meanwhile is in both or in neither.
+    """
+    rows = session.exec(
+        select(EventStream.stream, EventStream.count, EventStream.head, EventRow)
+        .join(EventRow, col(EventRow.stream) == col(EventStream.stream), isouter=True)
+        .where(col(EventStream.stream).in_(streams))
+        .order_by(col(EventStream.stream), col(EventRow.sequence))
+    )
+    return {
+        stream: Chain(tuple(event for *_, event in its_own if event is not None), Head(count, head))
+        for (stream, count, head), its_own in groupby(cast(Iterable[_Joined], rows), key=lambda row: row[:3])
+    }
+
+
+def chain_of(session: Session, stream: str) -> Chain:
+    """One chain; an empty one if it never began."""
+    return chains_of(session, [stream]).get(stream, NEVER_BEGAN)
 
 
 def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, EventRow]:
@@ -48,8 +79,22 @@ def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, EventRow]:
 
 def first_broken(session: Session, stream: str) -> int | None:
     """The number of the first event of a chain that was altered or is missing, also at its end; None when the chain holds."""
-    found = break_in(of_stream(session, stream), head_of(session, stream))
+    found = chain_of(session, stream).broken
     return found.sequence if found else None
+
+
+def hold(session: Session, stream: str) -> None:
+    """Keeps others from adding to a chain until the transaction ends, so that what it does not tell yet can be added once."""
+    session.exec(select(EventStream.stream).where(EventStream.stream == stream).with_for_update()).one_or_none()
+
+
+def told_by(session: Session, stream: str, kind: str, actor: str, revision: int | None) -> Sequence[EventRow]:
+    """What a chain tells of one kind about one actor and one revision, oldest first."""
+    return session.exec(
+        select(EventRow)
+        .where(EventRow.stream == stream, EventRow.type == kind, EventRow.actor == actor, EventRow.revision == revision)
+        .order_by(col(EventRow.sequence))
+    ).all()
 
 
 def heads(session: Session) -> dict[str, Head]:
@@ -73,9 +118,3 @@ def issued_files(session: Session) -> dict[str, set[str]]:
     for application, digest in session.execute(select(IssuedLicense.application, IssuedLicense.payload_sha256)):
         found.setdefault(str(application), set()).add(digest)
     return found
-
-
-def head_of(session: Session, stream: str) -> Head:
-    """How many events a chain has had, and the hash of the last; (0, "") for one that never began."""
-    head = session.exec(select(EventStream.count, EventStream.head).where(EventStream.stream == stream)).one_or_none()
-    return Head(*head) if head is not None else Head(0, "")

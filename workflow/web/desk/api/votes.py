@@ -1,6 +1,7 @@
 """Votes: what approvers say about an application."""
 
 from datetime import datetime
+from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,8 @@ from workflow.database import reading
 from workflow.db.queries import applications as queries
 from workflow.db.queries import people
 from workflow.domain.approvals import Choice, Outcome
-from workflow.services import confirming, decisions
+from workflow.services import confirming, decisions, refusals
+from workflow.services.delegations import NotTheirDelegate
 from workflow.times import utc_now
 from workflow.web.desk.api.caller import Approver, Inside, Reader
 from workflow.web.desk.api.listing import Listing
@@ -31,12 +33,16 @@ class VoteBody(Strict):
     choice: Choice
     revision: int = Field(ge=1, description="The revision you read; a vote on a replaced one is refused.")
     comment: str = Field(default="", description="Needed to send back or to reject.")
+    on_behalf_of: str | None = Field(
+        default=None, description="The e-mail address of the colleague out of office for whom you decide, if you act for one."
+    )
 
 
 class VoteDocument(BaseModel):
     """A vote as it was cast."""
 
     person: str
+    on_behalf_of: str | None = Field(description="The colleague out of office for whom the person decided.")
     choice: Choice
     revision: int
     comment: str
@@ -59,11 +65,12 @@ def list_votes(house: Inside, who: Reader, number: str) -> Listing[VoteDocument]
     with reading(house.engine) as session:
         application = queries.get_visible(session, who.actor, number)
         rows = queries.votes_on(session, application.id)
-        names = people.names_of(session, [row.person for row in rows])
+        names = people.names_of(session, [each for row in rows for each in (row.person, row.on_behalf_of) if each])
     return Listing(
         items=[
             VoteDocument(
                 person=names[row.person],
+                on_behalf_of=names[row.on_behalf_of] if row.on_behalf_of else None,
                 choice=Choice(row.choice),
                 revision=row.revision,
                 comment=row.comment,
@@ -95,7 +102,8 @@ def vote(request: Request, house: Inside, who: Approver, writing: Writing, numbe
             comment=body.comment,
             seen_revision=body.revision,
             seen_version=application.version,
-            now=utc_now(),
+            now=now,
+            on_behalf_of=acting_for,
         )
         document = DecisionDocument(
             outcome=decision.outcome,
@@ -104,4 +112,18 @@ def vote(request: Request, house: Inside, who: Approver, writing: Writing, numbe
         )
         return Answer(document, 201, etag(application))
 
-    return writing.once(effect)
+    now = utc_now()
+    with reading(house.engine) as session:
+        acting_for = _colleague(session, body.on_behalf_of)
+    with refusals.kept(house.engine, who.actor, number, body.choice, body.revision, acting_for, now):
+        return writing.once(effect)
+
+
+def _colleague(session: Session, address: str | None) -> UUID | None:
+    """For whom a vote is cast. Raises NotTheirDelegate for an address that nobody has: it may not be found out who is here."""
+    if address is None:
+        return None
+    found = people.find_person_by_email(session, address)
+    if found is None:
+        raise NotTheirDelegate
+    return found.id

@@ -21,7 +21,7 @@ from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ChangesRequested
 from workflow.errors import Conflict, Invalid, NotFound, Problem
-from workflow.services import applications, confirming, decisions, delegations
+from workflow.services import applications, confirming, decisions, delegations, refusals
 from workflow.services.confirming import Asked
 from workflow.services.decisions import Ballot
 from workflow.services.delegations import NotTheirDelegate
@@ -112,11 +112,15 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
         missing = [Problem("decision", "missing", "Choose approve, send back or reject.")]
         return _page(request, house, me, tab, number, problems=missing, comment=comment, status=422)
     shown = confirming.Shown(form.secret("password"), form.text("code"))
+    seen_revision, acting_for = form.integer("revision") or 0, form_person(form.text("for"))
     try:
         with reading(house.engine) as session:
             asked = _asked(session, house, me, application_queries.get_visible(session, me.actor, number))
         confirming.check_password(house.engine, me.person_id, asked, shown, wall_now())
-        with transaction(house.engine) as session:
+        with (
+            refusals.kept(house.engine, me.actor, number, chosen, seen_revision, acting_for, utc_now()),
+            transaction(house.engine) as session,
+        ):
             application = application_queries.get_visible(session, me.actor, number)
             confirming.use_code(session, me.person_id, asked, shown, wall_now())
             decisions.vote(
@@ -126,10 +130,10 @@ def decide(request: Request, house: Inside, me: Approver, number: str, form: Pos
                 application,
                 chosen,
                 comment=comment,
-                seen_revision=form.integer("revision") or 0,
+                seen_revision=seen_revision,
                 seen_version=form.integer("version") or 0,
                 now=utc_now(),
-                on_behalf_of=form_person(form.text("for")),
+                on_behalf_of=acting_for,
             )
     except Invalid as error:
         return _page(request, house, me, tab, number, problems=error.problems, chosen=chosen, comment=comment, status=422)

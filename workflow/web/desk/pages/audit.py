@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from workflow.database import reading
-from workflow.db.chains import break_in
 from workflow.db.queries import applications, checkpoints, events, housekeeping
 from workflow.db.queries.trail import Asked
 from workflow.domain.terms import start_of_day
@@ -135,9 +134,8 @@ def _word(session: Session, chosen: Filters) -> Word:
         except NotFound:
             pass
         else:
-            stream = str(application.id)
-            told, head = events.of_stream(session, stream), events.head_of(session, stream)
-            return word_of_a_chain(application.number, len(told), break_in(told, head))
+            chain = events.chain_of(session, str(application.id))
+            return word_of_a_chain(application.number, len(chain.told), chain.broken)
     beat = next((each for each in housekeeping.heartbeats(session) if each.process == witnessing.PROCESS), None)
     return word_of_the_witness(beat, checkpoints.last_at(session), wall_now())
 

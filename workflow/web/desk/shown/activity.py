@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from workflow.domain import events as facts
+from workflow.domain.approvals import Choice
 from workflow.web.desk.shown.delivery import CHANNEL_WORDS
 
 
@@ -37,8 +38,40 @@ Sentence = Callable[[str, Mapping[str, Any]], tuple[str, str, str]]
 """From the actor's name and the payload to icon, kind and sentence."""
 
 
+TRIED: Mapping[str, str] = MappingProxyType(
+    {
+        Choice.APPROVE.value: "approve",
+        Choice.REQUEST_CHANGES.value: "send back",
+        Choice.REJECT.value: "reject",
+    }
+)
+
+
 def _receipt_kept(_who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
     return "inbox", "", f"A receipt ({said['event']}) was kept as evidence: {said['reason']}"
+
+
+REFUSED_BECAUSE: Mapping[str, str] = MappingProxyType(
+    {
+        "approvals.not_eligible": "nobody of their groups is asked",
+        "approvals.prod_needs_a_person": "votes on PROD are cast on the page",
+        "approvals.self_approval": "whoever submitted or edited an application never decides on it, nor does who acts for them",
+        "approvals.stale_revision": "it was about a revision that had been replaced",
+        "approvals.voted_already": "they had decided already",
+        "application.already_moved": "somebody else was quicker",
+        "application.illegal_move": "it did not wait for a decision",
+        "application.licensed_meanwhile": "the platform got its first license meanwhile, so it can only be sent back",
+        "application.version_moved": "somebody else was quicker",
+        "delegations.not_theirs": "they did not act for this colleague",
+    }
+)
+"""Why a vote did not count, by the refusal's code."""
+
+
+def _vote_refused(who: str, said: Mapping[str, Any]) -> tuple[str, str, str]:
+    because = REFUSED_BECAUSE.get(said["code"], said["code"])
+    tried = TRIED.get(said["choice"], said["choice"])
+    return "circle-alert", "warn", f"{who} tried to {tried} and was refused: {because}"
 
 
 _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
@@ -73,6 +106,7 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
         ),
         facts.ChangesRequested.type: lambda who, _: ("undo-2", "warn", f"Sent back by {who}"),
         facts.ApplicationRejected.type: lambda who, _: ("circle-x", "bad", f"Rejected by {who}"),
+        facts.VoteRefused.type: _vote_refused,
         facts.ApprovalRescinded.type: lambda who, _: ("undo-2", "warn", f"Approval taken back by {who}"),
         facts.ApplicationWithdrawn.type: lambda who, _: ("ban", "", f"Withdrawn by {who}"),
         facts.ApplicationHandedOver.type: lambda who, said: (
