@@ -180,9 +180,7 @@ def is_license_id(text: str) -> bool:
     """Whether `text` has the form of a License ID."""
     environment, *groups = text.split("-")
     return (
-        environment in Environment.__members__
-        and len(groups) == 3
-        and all(len(group) == 5 and _CROCKFORD.issuperset(group) for group in groups)
+        environment in Environment.__members__ and [*map(len, groups)] == [5, 5, 5] and _CROCKFORD.issuperset("".join(groups))
     )
 
 

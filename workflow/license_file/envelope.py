@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ MAX_PAYLOAD: Final = 65_536
 MAX_SIGNATURES: Final = 8
 
 _LONGEST_STRING: Final = 4 * ((MAX_PAYLOAD + 2) // 3)
+_REQUIRED: Final = frozenset({"payloadType", "payload", "signatures"})
+_ALLOWED: Final = _REQUIRED | {"roots", "revocations"}
+_OF_SIGNATURE: Final = frozenset({"keyid", "sig"})
+_FROM_URL_SAFE: Final = str.maketrans("-_", "+/")
 _ASK_AGAIN: Final = say("Download it again, or ask for it to be sent again.")
 
 
@@ -100,16 +104,8 @@ def _members_of(envelope: Envelope) -> dict[str, Any]:
 def _envelope_from(members: object, *, nested: bool) -> Envelope:
     if not isinstance(members, dict):
         raise _damaged("A document inside the file is not an object. %(what_to_do)s")
-    allowed = {"payloadType", "payload", "signatures"} | (set() if nested else {"roots", "revocations"})
-    for name in ("payloadType", "payload", "signatures"):
-        if name not in members:
-            raise _damaged(
-                "This is not a license file, or it is incomplete: the part '%(part)s' is missing. %(what_to_do)s", part=name
-            )
-    if unknown := members.keys() - allowed:
-        raise _damaged(
-            "The file has a part '%(part)s' that a license file does not have. %(what_to_do)s", part=min(unknown)[:40]
-        )
+    if members.keys() != _REQUIRED:
+        _require_parts(members, _REQUIRED if nested else _ALLOWED)
     payload_type = members["payloadType"]
     if not isinstance(payload_type, str):
         raise _damaged("The part 'payloadType' of the file is not text. %(what_to_do)s")
@@ -122,12 +118,24 @@ def _envelope_from(members: object, *, nested: bool) -> Envelope:
     if not isinstance(roots, list):
         raise _damaged("The part 'roots' of the file is not a list. %(what_to_do)s")
     return Envelope(
-        payload_type=payload_type,
-        payload=payload,
-        signatures=_signatures_from(members["signatures"]),
-        roots=tuple(encode(_envelope_from(root, nested=True)) for root in roots),
-        revocations=encode(_envelope_from(members["revocations"], nested=True)) if "revocations" in members else None,
+        payload_type,
+        payload,
+        _signatures_from(members["signatures"]),
+        tuple([encode(_envelope_from(root, nested=True)) for root in roots]),
+        encode(_envelope_from(members["revocations"], nested=True)) if "revocations" in members else None,
     )
+
+
+def _require_parts(members: dict[str, Any], allowed: frozenset[str]) -> None:
+    for name in ("payloadType", "payload", "signatures"):
+        if name not in members:
+            raise _damaged(
+                "This is not a license file, or it is incomplete: the part '%(part)s' is missing. %(what_to_do)s", part=name
+            )
+    if unknown := members.keys() - allowed:
+        raise _damaged(
+            "The file has a part '%(part)s' that a license file does not have. %(what_to_do)s", part=min(unknown)[:40]
+        )
 
 
 def _signatures_from(items: object) -> tuple[Signature, ...]:
@@ -135,10 +143,10 @@ def _signatures_from(items: object) -> tuple[Signature, ...]:
         raise _damaged("The file must carry 1 to %(most)s signatures. %(what_to_do)s", most=MAX_SIGNATURES)
     signatures: list[Signature] = []
     for item in items:
-        if not isinstance(item, dict) or item.keys() != {"keyid", "sig"} or not isinstance(item["keyid"], str):
+        if not isinstance(item, dict) or item.keys() != _OF_SIGNATURE or not isinstance(item["keyid"], str):
             raise _damaged("A signature in the file does not consist of 'keyid' and 'sig'. %(what_to_do)s")
         signatures.append(Signature(item["keyid"], _from_base64(item["sig"], "sig")))
-    if len({each.keyid for each in signatures}) != len(signatures):
+    if len(signatures) > 1 and len({each.keyid for each in signatures}) != len(signatures):
         raise _damaged("The file carries two signatures under one key id. %(what_to_do)s")
     return tuple(signatures)
 
@@ -146,14 +154,16 @@ def _signatures_from(items: object) -> tuple[Signature, ...]:
 def _from_base64(text: object, name: str) -> bytes:
     """Padded base64 in the standard or the URL-safe alphabet, in its one canonical spelling."""
     if isinstance(text, str) and text.isascii():
-        try:
-            data = binascii.a2b_base64(text.replace("-", "+").replace("_", "/"))
-        except binascii.Error:
-            data = b""
-        encoded = urlsafe_b64encode(data) if "-" in text or "_" in text else b64encode(data)
-        # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
-        if encoded == text.encode():
-            return data
+        standard = text.translate(_FROM_URL_SAFE) if "-" in text or "_" in text else text
+        # A text of both alphabets is none of them.
+        if standard is text or not ("+" in text or "/" in text):
+            try:
+                data = binascii.a2b_base64(standard)
+            except binascii.Error:
+                data = b""
+            # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
+            if binascii.b2a_base64(data, newline=False) == standard.encode():
+                return data
     raise _damaged(
         "The part '%(part)s' of the file is not intact base64; a mail program may have changed it. %(what_to_do)s", part=name
     )

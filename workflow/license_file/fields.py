@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from string import ascii_letters, digits, hexdigits
 from typing import Any, Final, TypeVar
 
@@ -14,12 +16,14 @@ from .wording import say
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
+_ABSENT: Final = object()
 _LOWER_HEX: Final = frozenset(hexdigits.lower())
+_LONGEST_CODE: Final = 64
 _CODE: Final = frozenset(ascii_letters + digits + "-_.:/+@")
 
 
 class Members:
-    """One decoded object. Every member is taken once by name; `end()` refuses what nobody asked for.
+    """One decoded object, which is emptied: every member is taken once by name; `end()` refuses what nobody asked for.
 
     All methods raise `MalformedLicense` with the path of the member, for example `limits.users.max`.
     """
@@ -29,7 +33,7 @@ class Members:
     def __init__(self, value: object, path: str = "") -> None:
         if not isinstance(value, dict):
             raise MalformedLicense(say("%(member)s is not an object.", member=path or say("The content")))
-        self._left: dict[str, Any] = dict(value)
+        self._left: dict[str, Any] = value
         self._path = path
 
     def path(self, name: str) -> str:
@@ -38,10 +42,7 @@ class Members:
 
     def take(self, name: str) -> Any:
         """The member as decoded, whatever it is."""
-        try:
-            return self._left.pop(name)
-        except KeyError:
-            raise MalformedLicense(say("%(member)s is missing.", member=self.path(name))) from None
+        return self._present(name, self._left.pop(name, _ABSENT))
 
     def has(self, name: str) -> bool:
         """Whether an optional member is there and not taken yet."""
@@ -58,14 +59,14 @@ class Members:
 
     def text(self, name: str, *, longest: int, least: int = 1) -> str:
         """A string of `least` to `longest` characters."""
-        value = self.take(name)
-        if not isinstance(value, str):
+        value = self._left.pop(name, _ABSENT)
+        if type(value) is str and least <= len(value) <= longest:
+            return value
+        if not isinstance(self._present(name, value), str):
             raise MalformedLicense(say("%(member)s is not text.", member=self.path(name)))
-        if not least <= len(value) <= longest:
-            raise MalformedLicense(
-                say("%(member)s must have %(least)s to %(most)s characters.", member=self.path(name), least=least, most=longest)
-            )
-        return value
+        raise MalformedLicense(
+            say("%(member)s must have %(least)s to %(most)s characters.", member=self.path(name), least=least, most=longest)
+        )
 
     def fixed(self, name: str, expected: str | int) -> None:
         """A member with only one possible value; `True` is not 1."""
@@ -75,36 +76,47 @@ class Members:
 
     def integer(self, name: str, *, least: int, most: int = MAX_INTEGER) -> int:
         """A whole number from `least` to `most`; JSON's true and false are not numbers."""
-        value = self.take(name)
+        value = self._left.pop(name, _ABSENT)
         if type(value) is int and least <= value <= most:
             return value
-        return whole_number(value, self.path(name), least, most)
+        return whole_number(self._present(name, value), self.path(name), least, most)
 
     def code(self, name: str) -> str:
         """A short machine-readable name, see `plain_code`."""
-        return plain_code(self.take(name), self.path(name))
+        value = self._left.pop(name, _ABSENT)
+        if type(value) is str and 1 <= len(value) <= _LONGEST_CODE and _CODE.issuperset(value):
+            return value
+        return plain_code(self._present(name, value), self.path(name))
 
     def digest(self, name: str) -> str:
         """64 lowercase hexadecimal digits."""
-        return lower_hex(self.take(name), self.path(name), 64)
+        value = self._left.pop(name, _ABSENT)
+        if type(value) is str and len(value) == 64 and _LOWER_HEX.issuperset(value):
+            return value
+        return lower_hex(self._present(name, value), self.path(name), 64)
 
     def instant(self, name: str) -> datetime:
-        """An instant in UTC, to the second."""
-        return instant_from(self.take(name), self.path(name))
+        """The aware UTC instant that `YYYY-MM-DDTHH:MM:SSZ` names; no other spelling is accepted."""
+        value = self._left.pop(name, _ABSENT)
+        # fromisoformat takes many spellings; with these six in their places, one is left.
+        if type(value) is str and len(value) == 20 and value[4::3] == "--T::Z":
+            with suppress(ValueError):
+                return datetime.fromisoformat(value)
+        self._present(name, value)
+        raise MalformedLicense(say("%(member)s is not an instant like 2027-03-31T16:00:00Z.", member=self.path(name)))
 
     def choice(self, name: str, kinds: type[_Choice]) -> _Choice:
         """One of the values of `kinds`."""
-        value = self.take(name)
-        try:
-            return kinds(value)
-        except ValueError:
-            raise MalformedLicense(
-                say("%(member)s is not one of %(values)s.", member=self.path(name), values=", ".join(kinds))
-            ) from None
+        value = self._left.pop(name, _ABSENT)
+        chosen: _Choice | None = _by_value(kinds).get(value) if type(value) is str else None
+        if chosen is None:
+            self._present(name, value)
+            raise MalformedLicense(say("%(member)s is not one of %(values)s.", member=self.path(name), values=", ".join(kinds)))
+        return chosen
 
     def object(self, name: str) -> Members:
         """A nested object."""
-        return Members(self.take(name), self.path(name))
+        return Members(self._present(name, self._left.pop(name, _ABSENT)), self.path(name))
 
     def items(self, name: str, *, most: int, least: int = 0) -> list[Any]:
         """A list of `least` to `most` items, as decoded."""
@@ -119,15 +131,26 @@ class Members:
 
     def objects(self, name: str, *, most: int, least: int = 0) -> list[Members]:
         """A list of nested objects."""
-        items = self.items(name, most=most, least=least)
-        return [Members(item, f"{self.path(name)}.{index}") for index, item in enumerate(items)]
+        path = self.path(name)
+        return [Members(item, f"{path}.{index}") for index, item in enumerate(self.items(name, most=most, least=least))]
 
     def codes(self, name: str, *, most: int, least: int = 0) -> tuple[str, ...]:
         """A list of different codes."""
+        path = self.path(name)
         items = self.items(name, most=most, least=least)
-        codes = tuple(plain_code(item, f"{self.path(name)}.{index}") for index, item in enumerate(items))
-        require_distinct(codes, self.path(name))
+        codes = tuple([plain_code(item, f"{path}.{index}") for index, item in enumerate(items)])
+        require_distinct(codes, path)
         return codes
+
+    def _present(self, name: str, value: Any) -> Any:
+        if value is _ABSENT:
+            raise MalformedLicense(say("%(member)s is missing.", member=self.path(name)))
+        return value
+
+
+@cache
+def _by_value(kinds: type[_Choice]) -> dict[str, _Choice]:
+    return {kind.value: kind for kind in kinds}
 
 
 def whole_number(value: object, path: str, least: int, most: int) -> int:
@@ -141,7 +164,7 @@ def whole_number(value: object, path: str, least: int, most: int) -> int:
 
 def plain_code(value: object, path: str) -> str:
     """`value` if it is 1 to 64 of A-Z a-z 0-9 - _ . : / + @ (so never a wildcard)."""
-    if not isinstance(value, str) or not 1 <= len(value) <= 64 or not _CODE.issuperset(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_CODE or not _CODE.issuperset(value):
         raise MalformedLicense(say("%(member)s is not a code of 1 to 64 letters, digits and -_.:/+@.", member=path))
     return value
 
@@ -153,17 +176,6 @@ def lower_hex(value: object, path: str, length: int) -> str:
     return value
 
 
-def instant_from(value: object, path: str) -> datetime:
-    """The aware UTC instant that `YYYY-MM-DDTHH:MM:SSZ` names; no other spelling is accepted."""
-    if isinstance(value, str) and len(value) == 20:
-        # fromisoformat takes many spellings; with these six in their places, one is left.
-        in_place = value[4] == value[7] == "-" and value[10] == "T" and value[13] == value[16] == ":" and value[19] == "Z"
-        with suppress(ValueError):
-            if in_place:
-                return datetime.fromisoformat(value)
-    raise MalformedLicense(say("%(member)s is not an instant like 2027-03-31T16:00:00Z.", member=path))
-
-
 def instant_text(instant: datetime) -> str:
     """`instant` as the format writes it. Raises `ValueError` for a naive one or a fraction of a second."""
     if instant.tzinfo is None or instant.microsecond:
@@ -171,7 +183,7 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def require_distinct(values: tuple[str, ...], path: str) -> None:
+def require_distinct(values: Sequence[str], path: str) -> None:
     """Refuse a list that names something twice."""
     if len(set(values)) != len(values):
         raise MalformedLicense(say("%(member)s names one entry twice.", member=path))

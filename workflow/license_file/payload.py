@@ -165,7 +165,7 @@ def _modules(members: Members) -> tuple[Module, ...]:
         code = item.code("code")
         modules.append(Module(code, item.instant("until") if item.has("until") else None))
         item.end()
-    require_distinct(tuple(module.code for module in modules), "modules")
+    require_distinct([module.code for module in modules], "modules")
     return tuple(modules)
 
 
@@ -191,7 +191,7 @@ def _restrictions(members: Members) -> tuple[Restriction, ...]:
     for item in members.objects("restrictions", most=50):
         restrictions.append(Restriction(item.code("code"), item.text("text", longest=1_000)))
         item.end()
-    require_distinct(tuple(restriction.code for restriction in restrictions), "restrictions")
+    require_distinct([restriction.code for restriction in restrictions], "restrictions")
     return tuple(restrictions)
 
 

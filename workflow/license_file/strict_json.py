@@ -38,8 +38,7 @@ FORBIDDEN_RANGES: Final = (
     (0xE0000, 0xE007F),  # tags
 )
 _FORBIDDEN: Final = frozenset(chr(point) for first, last in FORBIDDEN_RANGES for point in range(first, last + 1))
-#: Most of them are not printable, whatever the Unicode version; these few are and have to be looked for.
-_PRINTABLE_FORBIDDEN: Final = tuple(sorted(each for each in _FORBIDDEN if each.isprintable()))
+_ASCII: Final = bytes(range(128))
 
 
 def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
@@ -48,25 +47,27 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
     Raises `MalformedLicense` for anything outside the profile (docs/license-file.md, "JSON profile").
     """
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode()
     except UnicodeDecodeError as error:
         raise MalformedLicense(say("The content is not UTF-8 text (byte %(place)s).", place=error.start)) from None
     if text.startswith("\ufeff"):
         raise MalformedLicense(say("The content starts with a byte order mark."))
+    plain = len(text) <= longest_string and _is_plain(raw, text)
     try:
-        value = _DECODER.decode(text)
+        value = (_PLAIN_DECODER if plain else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise MalformedLicense(
             say("The content is not JSON: it breaks the rules at character %(place)s.", place=error.pos)
         ) from None
     except RecursionError:
         raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         raise MalformedLicense(say("The content is not a JSON object."))
-    if len(text) <= longest_string and _is_plain(text):
-        _require_depth(value)
-    else:
+    if not plain:
         _require_profile(value, longest_string)
+    elif 2 * _strings_in(value) != raw.count(b'"'):
+        # Each string of a plain text has two quotes there: what is left over belongs to a name that stood twice.
+        raise _name_twice()
     return value
 
 
@@ -82,10 +83,14 @@ def canonical(value: object) -> bytes:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    # Of two equal names some parsers keep the first, some the last.
     if len(members) != len(pairs):
-        raise MalformedLicense(say("The content uses one name twice in one object."))
+        raise _name_twice()
     return members
+
+
+def _name_twice() -> MalformedLicense:
+    # Of two equal names some parsers keep the first, some the last.
+    return MalformedLicense(say("The content uses one name twice in one object."))
 
 
 def _integer(digits: str) -> int:
@@ -101,35 +106,40 @@ def _no_fraction(digits: str) -> NoReturn:
     raise MalformedLicense(say("The content holds the number %(number)s; only whole numbers are allowed.", number=digits[:20]))
 
 
-def _is_plain(text: str) -> bool:
+def _is_plain(raw: bytes, text: str) -> bool:
     """Whether one look at a whole JSON text shows that each string in it is plain; False when only a look at each can tell.
 
-    Without a backslash the strings stand in the text as they are, and the parser has refused raw controls in them. A quote
+    Without a backslash the strings stand in the text as they are, and the parser refuses raw controls in them. A quote
     composes with nothing, so the strings are normalized exactly when the text is.
     """
-    if "\\" in text:
+    if "\\" in text or "\x7f" in text:
         return False
-    if text.isascii():
-        return "\x7f" not in text
-    return text.isprintable() and not any(each in text for each in _PRINTABLE_FORBIDDEN) and is_normalized("NFC", text)
+    return text.isascii() or (_FORBIDDEN.isdisjoint(raw.translate(None, _ASCII).decode()) and is_normalized("NFC", text))
 
 
-def _require_depth(value: object) -> None:
-    """Depth alone, level by level, for what the parser has made: it makes no other types than those of the profile."""
+def _strings_in(value: dict[str, Any]) -> int:
+    """How many names and texts the parser has made, counted level by level. Raises `MalformedLicense` below `MAX_DEPTH`."""
+    strings = 0
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        level = [
-            member
-            for container in level
-            for member in (container.values() if type(container) is dict else container)
-            if type(member) is dict or type(member) is list
-        ]
-        if not level:
-            return
+        below: list[Any] = []
+        for container in level:
+            if type(container) is dict:
+                strings += len(container)
+                container = container.values()
+            for member in container:
+                if type(member) is str:
+                    strings += 1
+                elif type(member) is dict or type(member) is list:
+                    below.append(member)
+        if not below:
+            return strings
+        level = below
     raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH))
 
 
 _CONTAINERS: Final = (dict, list, tuple)
+_PLAIN_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_no_fraction, parse_constant=_no_fraction)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_members, parse_int=_integer, parse_float=_no_fraction, parse_constant=_no_fraction
 )
