@@ -8,8 +8,19 @@ import pytest
 
 from tests.console import vendor
 from workflow.console import changes
-from workflow.console.changes import Term
-from workflow.license_file import Count, LicenseClaims, Licensee, Limit, Module, OnExpiry, Over, Restriction
+from workflow.license_file import (
+    Count,
+    LicenseClaims,
+    Licensee,
+    Limit,
+    Module,
+    OnExpiry,
+    Over,
+    Restriction,
+    Term,
+    losses,
+    title,
+)
 from workflow.times import utc_now
 
 BASE = vendor.claims()
@@ -26,7 +37,7 @@ def limits(agents: Limit) -> dict[str, Limit]:
 
 
 def lost(before: LicenseClaims, after: LicenseClaims) -> list[str]:
-    return [each.text for each in changes.losses(changes.between(before, after, NOW))]
+    return [each.text for each in losses(before, after, NOW)]
 
 
 LOSSES = [
@@ -59,7 +70,7 @@ def test_an_unlimited_maximum_that_gets_a_number_is_a_loss() -> None:
 
 
 def test_the_first_license_takes_nothing_away() -> None:
-    assert changes.losses(changes.between(None, changed(restrictions=(Restriction("a", "b"),)), NOW)) == ()
+    assert losses(None, changed(restrictions=(Restriction("a", "b"),)), NOW) == ()
 
 
 def test_a_module_that_has_ended_cannot_be_lost() -> None:
@@ -79,6 +90,6 @@ def test_a_gap_between_two_licenses_is_counted_in_begun_days(later: int, days: i
     assert changes.gap_days(BASE, changed(valid_from=BASE.valid_until + timedelta(seconds=later))) == days
 
 
-@pytest.mark.parametrize(("code", "title"), [("agent-studio", "Agent Studio"), ("api-access", "API Access"), ("chat", "Chat")])
-def test_codes_are_shown_as_titles(code: str, title: str) -> None:
-    assert changes.title(code) == title
+@pytest.mark.parametrize(("code", "words"), [("agent-studio", "Agent Studio"), ("api-access", "API Access"), ("chat", "Chat")])
+def test_codes_are_shown_as_titles(code: str, words: str) -> None:
+    assert title(code) == words

@@ -13,7 +13,7 @@ from workflow.console import changes, usage
 from workflow.console.identity import Console
 from workflow.console.rounds import Rounds
 from workflow.console.usage import UsageFile, UsageUnusable
-from workflow.license_file import Limit, Module
+from workflow.license_file import Limit, Module, losses
 from workflow.license_file.claims import Count, Over
 from workflow.times import utc_now
 
@@ -61,7 +61,7 @@ def test_the_preview_says_how_much_of_what_goes_is_in_use(console: Console) -> N
         limits={"agents": Limit(60, Count.TOTAL, Over.BLOCK_NEW), "users": Limit(450, Count.NAMED, Over.WARN)},
     )
     situation = look(console)
-    lost = changes.losses(changes.between(situation.claims, smaller, situation.now))
+    lost = losses(situation.claims, smaller, situation.now)
     told = {str(each.text): changes.in_use(each, smaller, situation.use) for each in lost}
     assert told["Workflow stops working"] == "used by 1 agent now"
     assert told["Data Insight stops working"] == "used by no agent now"

@@ -14,14 +14,14 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from workflow.cli import serving
-from workflow.console import accounts, changes, current, history, identity, install, publishing, revocations, uploads
+from workflow.console import accounts, current, history, identity, install, publishing, revocations, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
 from workflow.console.said import unpacked
 from workflow.console.store import InstalledLicense, RefusedUpload, Standing
 from workflow.database import reading, transaction
 from workflow.errors import DeskError
-from workflow.license_file import MAX_ENVELOPE, last_usable_day_text
+from workflow.license_file import MAX_ENVELOPE, Loss, last_usable_day_text
 from workflow.settings import ConsoleSettings, load
 from workflow.times import utc_now, wall_now
 
@@ -139,7 +139,7 @@ def install_file(
         with transaction(console.engine) as session:
             situation = current.look(session, console, utc_now())
             verified = uploads.verify_new(session, console, situation, outcome.raw)
-            lost = changes.losses(install.preview(situation, verified))
+            lost = install.takes_away(situation, verified)
             if lost and not acknowledge:
                 _say_losses(lost, as_json)
             row = install.activate(
@@ -302,7 +302,7 @@ def _say_refused(refused: RefusedUpload, as_json: bool) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
-def _say_losses(lost: tuple[changes.Loss, ...], as_json: bool) -> NoReturn:
+def _say_losses(lost: tuple[Loss, ...], as_json: bool) -> NoReturn:
     if as_json:
         facts = {"result": "not_acknowledged", "takes_away": [each.text for each in lost]}
         typer.echo(json.dumps(facts, indent=1))

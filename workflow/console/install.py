@@ -6,13 +6,13 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from workflow.console import changes, current, receipts, revocations, store, uploads
-from workflow.console.changes import Change, Loss
+from workflow.console.changes import Change
 from workflow.console.current import Situation
 from workflow.console.identity import Console
 from workflow.console.said import packed
 from workflow.console.store import InstalledLicense, StagedUpload, Standing, StoredRoot
 from workflow.errors import Conflict, Invalid, Problem
-from workflow.license_file import LicenseRefused, ReceiptEvent, State, VerifiedLicense, say, sentence_of
+from workflow.license_file import LicenseRefused, Loss, ReceiptEvent, State, VerifiedLicense, losses, say, sentence_of
 
 ALREADY_THERE = say("This very license was installed meanwhile. There is nothing left to do.")
 
@@ -83,7 +83,7 @@ def activate(
     if situation.generation != seen_generation:
         raise SomeoneWasQuicker(_what_happened(session))
     verified = _still_good(session, console, situation, staged)
-    lost = changes.losses(preview(situation, verified))
+    lost = takes_away(situation, verified)
     if lost and not acknowledged:
         raise NotAcknowledged(lost)
     row = _install(session, console, verified, staged, lost, wall=wall, now=now)
@@ -95,6 +95,11 @@ def activate(
 def preview(situation: Situation, verified: VerifiedLicense) -> tuple[Change, ...]:
     """What the new license changes against the one in force."""
     return changes.between(situation.claims, verified.claims, situation.now)
+
+
+def takes_away(situation: Situation, verified: VerifiedLicense) -> tuple[Loss, ...]:
+    """What the new license switches off of the one in force; somebody has to acknowledge it."""
+    return losses(situation.claims, verified.claims, situation.now)
 
 
 def take_over(session: Session, console: Console, now: datetime, wall: datetime) -> InstalledLicense | None:

@@ -31,7 +31,7 @@ from .claims import (
     new_license_id,
 )
 from .clock import SeenTime, effective_now, is_behind
-from .comparison import over_limits, removals
+from .comparison import Loss, Term, excess, losses, over_limits, title
 from .envelope import MAX_ENVELOPE, MAX_PAYLOAD, MAX_PAYLOAD_TO_SIGN, Envelope, Signature, signed_bytes
 from .errors import (
     BadSignature,
@@ -155,6 +155,7 @@ __all__ = [
     "LicenseWarning",
     "Licensee",
     "Limit",
+    "Loss",
     "MalformedLicense",
     "Module",
     "NeedsNewerPlatform",
@@ -183,6 +184,7 @@ __all__ = [
     "Signer",
     "State",
     "Supersedes",
+    "Term",
     "TooLarge",
     "TrustChain",
     "TrustError",
@@ -210,6 +212,7 @@ __all__ = [
     "encode_claims",
     "encode_receipt",
     "encode_revocations",
+    "excess",
     "file_name",
     "is_behind",
     "is_license_id",
@@ -218,6 +221,7 @@ __all__ = [
     "keys_by_id",
     "last_usable_day",
     "last_usable_day_text",
+    "losses",
     "new_activation_code",
     "new_license_id",
     "newer_roots",
@@ -225,7 +229,6 @@ __all__ = [
     "one_group",
     "over_limits",
     "phone_code",
-    "removals",
     "say",
     "say_counted",
     "sentence_of",
@@ -234,6 +237,7 @@ __all__ = [
     "sign_receipt",
     "signed_bytes",
     "state_at",
+    "title",
     "verify_license",
     "verify_receipt",
     "verify_revocations",

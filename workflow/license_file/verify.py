@@ -12,7 +12,7 @@ from typing import Final
 from . import envelope as container
 from .checks import CheckList
 from .claims import LICENSE_TYPE, BindingMode, Environment, LicenseClaims, last_usable_day
-from .comparison import over_limits, removals
+from .comparison import losses, over_limits
 from .envelope import Envelope
 from .errors import (
     BadSignature,
@@ -329,8 +329,9 @@ class _Verification:
         claims = self.claims
         if over := over_limits(claims, expected.usage):
             self.warned(LicenseWarning.OVER_LIMIT, say("More is in use than the license allows"), joined(over))
-        if expected.in_force is not None and (lost := removals(expected.in_force, claims, self.at)):
-            self.warned(LicenseWarning.REMOVES_SOMETHING, say("It takes something away"), joined(lost))
+        if expected.in_force is not None and (lost := losses(expected.in_force, claims, self.at)):
+            told = joined(say("%(text)s.", text=each.text) for each in lost)
+            self.warned(LicenseWarning.REMOVES_SOMETHING, say("It takes something away"), told)
         if expected.clock_suspect or claims.issued_at > self.at + _CLOCK_TOLERANCE:
             self.warned(
                 LicenseWarning.CLOCK_SUSPECT,

@@ -8,13 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
-from workflow.console import changes
 from workflow.console.identity import API_TOKEN_FILE, Console, digest, open_console
 from workflow.console.rounds import LOOK_EVERY, Rounds
 from workflow.console.store import installation_of
 from workflow.console.usage import UsageFile
 from workflow.database import reading
-from workflow.license_file import last_usable_day
+from workflow.license_file import last_usable_day, title
 from workflow.settings import ConsoleSettings, load
 from workflow.web.console import shown
 from workflow.web.console.access import House, LocalAccounts, page_context
@@ -51,7 +50,7 @@ def create_app(settings: ConsoleSettings | None = None) -> FastAPI:
         body_limits={"/console/license/uploads": DRAINED},
         languages=(ENGLISH, chinese()),
     )
-    site.pages.add_filters(title_of=changes.title, last_day=last_usable_day, day_in=shown.day_in)
+    site.pages.add_filters(title_of=title, last_day=last_usable_day, day_in=shown.day_in)
     app = FastAPI(title="License Management", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_living(house))
     app.state.house = house
     site.install(app)

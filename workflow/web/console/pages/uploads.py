@@ -130,7 +130,7 @@ def _preview(
             return _back_to_start(request, late)
     if verified.already_installed:
         return _back_to_start(request, install.ALREADY_THERE)
-    compared = install.preview(situation, verified)
+    compared, lost = install.preview(situation, verified), install.takes_away(situation, verified)
     checked = tuple(each for each in shown.checks_of(staged.checks))
     return site_of(request).pages.page(
         request,
@@ -143,7 +143,7 @@ def _preview(
         later=verified.state is State.SCHEDULED,
         in_grace=verified.state is State.GRACE,
         changes=compared,
-        losses=[(each, changes.in_use(each, verified.claims, situation.use)) for each in changes.losses(compared)],
+        losses=[(each, changes.in_use(each, verified.claims, situation.use)) for each in lost],
         gap_days=changes.gap_days(situation.claims, verified.claims),
         checks=checked,
         passed=sum(each.kind == "pass" for each in checked),
