@@ -1,7 +1,9 @@
 """Whoever holds the whole database can rewrite it so that it is sound in itself. Checkpoints remember."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,21 @@ class Auditor:
 
     def stream(self, number: str) -> str:
         return str(self.office.application(number).id)
+
+
+_TEXT = "'0'"
+_OTHER = {
+    "sequence": "sequence + 100",
+    "schema_version": "9",
+    "revision": "coalesce(revision, 0) + 1",
+    "stream": "'system', sequence = 9999",
+    "at": "'2001-01-01 00:00:00.000000'",
+}
+"""What is written over a column instead of a text. An event that is put into another chain is missing in its own."""
+
+
+class _Undo(Exception):
+    """Takes back what was tried."""
 
 
 @pytest.fixture
@@ -131,6 +148,26 @@ def test_the_first_event_that_is_wrong_is_named(
     found = auditor.look().findings[0]
     assert (found.what, found.where, found.sequence) == (what, number, sequence)
     assert f"Event {sequence} of {number}" in found.sentence
+
+
+def test_whatever_row_and_column_is_altered_and_whatever_row_is_deleted_it_is_that_row_that_is_named(
+    office: Office, auditor: Auditor
+) -> None:
+    number = office.issued()
+    auditor.tamper("UPDATE job SET event = NULL")
+    stream, length = auditor.stream(number), len(office.history(number))
+    tampering = [f"UPDATE event SET {column} = {_OTHER.get(column, _TEXT)} WHERE id = :id" for column in (*CHAINED, "hash")]
+    with office.work() as session:
+        events = {row.sequence: row.id for row in session.exec(select(EventRow).where(EventRow.stream == stream))}
+    for sequence, statement in product(range(1, length + 1), [*tampering, "DELETE FROM event WHERE id = :id"]):
+        event = events[sequence].hex if office.engine.dialect.name == "sqlite" else events[sequence]
+        with suppress(_Undo), office.work() as session:
+            session.execute(text(statement), {"id": event})
+            session.expire_all()
+            findings = history.verify(session, trust(), {}).findings
+            assert (number, sequence) in {(found.where, found.sequence) for found in findings}, statement
+            raise _Undo
+    assert auditor.look().holds, "nothing of it was kept"
 
 
 def test_an_end_that_was_cut_off_with_its_head_is_missed_by_a_checkpoint(office: Office, auditor: Auditor) -> None:
