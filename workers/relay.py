@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -37,10 +36,9 @@ BATCH = 500
 TOGETHER = {Job.SIGN.value: 25, Job.DELIVER.value: 5, Job.LETTER.value: 10}
 """How many jobs of a kind a message may carry. Signatures share a transaction; messages are sent one after the other, and no
 license should wait long for the one before it."""
-BURST = 5
-BURST_SECONDS = 0.25
-"""At most so many rounds in so many seconds. A single application's steps never wait; under load each round finds more to do,
-and the relay leaves the processor to the workers."""
+BREATH = 0.1
+"""Seconds between two rounds once a round found work on more than one application. A single one's steps never wait; under load
+each round finds more, what is found travels together, and the relay leaves the processor to the workers."""
 PAUSE_AFTER_FAILURE = 1.0
 HEARTBEAT_SECONDS = 10
 
@@ -56,7 +54,7 @@ class Relay:
         self._doorbell = _Doorbell(settings.database_url) if settings.database_url.startswith("postgresql") else None
         self.name = f"{ProcessKind.RELAY}@{socket.gethostname()}"
         self._last_beat = wall_now() - timedelta(days=1)
-        self._rounds: deque[float] = deque(maxlen=BURST)
+        self._breathe_until = 0.0
 
     def run(self) -> None:
         """Publishes and waits, in turn. A broker or database that is away is waited for."""
@@ -77,12 +75,14 @@ class Relay:
                 continue
             if published < BATCH:
                 self._wait()
-                self._pace()
+                self.stopping.wait(max(0.0, self._breathe_until - time.monotonic()))
 
     def publish_due(self, producer: Any) -> int:
         """One round: marks due jobs, commits, publishes. Returns how many."""
         with transaction(self.engine) as session:
             due = take_due(session, wall_now(), timedelta(seconds=self.settings.lease_seconds), BATCH)
+        if len({job.ref for job in due}) > 1:
+            self._breathe_until = time.monotonic() + BREATH
         for kind, ids in messages(due):
             self.app.send_task(kind, args=ids, queue=queue_of(kind), producer=producer, ignore_result=True, retry=False)
         return len(due)
@@ -102,12 +102,6 @@ class Relay:
             self.stopping.wait(self.settings.relay_poll_seconds)
         else:
             self._doorbell.wait(self.stopping)
-
-    def _pace(self) -> None:
-        now = time.monotonic()
-        if len(self._rounds) == BURST:
-            self.stopping.wait(max(0.0, self._rounds[0] + BURST_SECONDS - now))
-        self._rounds.append(time.monotonic())
 
     def _beat(self) -> None:
         if wall_now() - self._last_beat >= timedelta(seconds=HEARTBEAT_SECONDS):

@@ -139,6 +139,8 @@ def test_the_commit_of_owed_work_rings_at_the_relays_and_a_rollback_does_not(pos
         listener.execute(f"LISTEN {outbox.CHANNEL}")
         with transaction(engine) as session:
             outbox.record(session, SystemFact("person.signed_in", "x"), people.OPERATOR, NOW)  # owes nothing
+        with transaction(engine) as session:
+            outbox.owe(session, Job.LETTER, "letter:1")  # has time
         with suppress(ZeroDivisionError), transaction(engine) as session:
             outbox.owe(session, Job.SIGN, "sign:1")
             raise ZeroDivisionError

@@ -95,11 +95,12 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class DueJob:
-    """A job to be published; `attempts` counts the claims so far."""
+    """A job to be published, and what it is about; `attempts` counts the claims so far."""
 
     id: UUID
     kind: str
     attempts: int
+    ref: UUID | None = None
 
 
 def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500) -> list[DueJob]:
@@ -122,7 +123,7 @@ def _take(session: Session, which: ColumnElement[bool], now: datetime, lease: ti
         update(JOB)
         .where(JOB.c.id.in_(due.scalar_subquery()))
         .values(next_at=again, published=JOB.c.published + 1)
-        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts)
+        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts, JOB.c.ref)
     )
     return [DueJob(*row) for row in taken]
 

@@ -187,13 +187,15 @@ def owe(
 
 
 def add_jobs(session: Session, rows: Sequence[dict[str, Any]]) -> list[UUID]:
-    """Inserts job rows whose dedupe key is new and wakes the relays. Returns the ids of those inserted."""
+    """Inserts job rows whose dedupe key is new and wakes the relays, unless it is for letters alone: those have time until
+    a relay looks by itself, a second later. Returns the ids of those inserted."""
     if not rows:
         return []
     connection = session.connection()
     added = connection.execute(_INSERT_JOBS[connection.dialect.name], list(rows))
     ids: list[UUID] = list(added.scalars())
-    if connection.dialect.name == "postgresql" and not session.info.get(CHANNEL):
+    urgent = any(row["kind"] != Job.LETTER for row in rows)
+    if urgent and connection.dialect.name == "postgresql" and not session.info.get(CHANNEL):
         session.info[CHANNEL] = True  # once per transaction: a session is used for one
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     return ids

@@ -150,7 +150,8 @@ def vote(
     else:
         moves.move(session, application, _ACTIONS[choice], now)
     recorded = outbox.record_all(session, facts, actor, now, application=application)
-    session.add(
+    applications.add_vote(
+        session,
         VoteRow(
             application=application.id,
             revision=revision.number,
@@ -163,7 +164,7 @@ def vote(
             channel=actor.channel,
             event_hash=recorded[0].hash,
             at=now,
-        )
+        ),
     )
     return decision
 

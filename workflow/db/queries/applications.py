@@ -7,17 +7,29 @@ from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, or_, update
+from sqlalchemy import CursorResult, and_, insert, or_, update
 from sqlmodel import Session, col, select
 
 from workflow.db.queries.people import team_of
-from workflow.db.tables import Application, Counter, Environment, Person, RequirementRow, Revision, RoleGrant, Tenant, VoteRow
+from workflow.db.tables import (
+    Application,
+    Counter,
+    Environment,
+    Person,
+    RequirementRow,
+    Revision,
+    RoleGrant,
+    Tenant,
+    VoteRow,
+    table_of,
+)
 from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.errors import NotFound
 
 MOST_IN_HAND = 20
+_INSERT_VOTE = insert(table_of(VoteRow))
 Lent = Mapping[UUID, Collection[str]]
 """The groups of each colleague out of office whom somebody acts for."""
 NOTHING_LENT: Lent = MappingProxyType({})
@@ -152,6 +164,11 @@ def requirements_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[
 def votes_on_all(session: Session, wanted: Collection[UUID]) -> Sequence[VoteRow]:
     """Every vote on any revision of these applications, in the order they were cast."""
     return session.exec(select(VoteRow).where(col(VoteRow.application).in_(wanted)).order_by(col(VoteRow.id))).all()
+
+
+def add_vote(session: Session, vote: VoteRow) -> None:
+    """Writes a vote, past the session's bookkeeping: it is written once and never changed."""
+    session.connection().execute(_INSERT_VOTE, vote.model_dump())
 
 
 def update_draft(session: Session, application: Application, *, draft: str, title: str, request: str, now: datetime) -> bool:
