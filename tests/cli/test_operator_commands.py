@@ -123,9 +123,12 @@ def test_dead_jobs_are_listed_retried_and_cancelled(here: Here, engine: Engine) 
     with transaction(engine) as session:
         ids = [outbox.owe(session, Job.LETTER, name) for name in ("a", "b")]
         session.execute(update(JobRow).where(col(JobRow.id).in_(ids)).values(state="dead", last_error="550 [no] box"))
-    assert here("jobs", "list", "--state", "dead").stdout.count("550 [no] box") == 2
+    shown = here("jobs", "list", "--state", "dead").stdout
+    assert (shown.count("550 [no] box"), shown.count("Send a letter"), shown.count("Gave up")) == (2, 2, 2)
     assert here("jobs", "retry", str(ids[0])).exit_code == 0
-    assert here("jobs", "cancel", str(ids[1])).exit_code == 0
+    assert here("jobs", "cancel", str(ids[1])).exit_code == 2, "a reason is asked for"
+    assert here("jobs", "cancel", str(ids[1]), "--reason", " ").stderr.startswith("jobs.reason_missing: ")
+    assert here("jobs", "cancel", str(ids[1]), "--reason", "The box is gone.").exit_code == 0
     assert {row["id"]: row["state"] for row in json.loads(here("jobs", "list", "--json").stdout)} == {
         str(ids[0]): "pending",
         str(ids[1]): "cancelled",

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import people
-from workflow.domain.roles import MissingRole, Permission, may, require, system
+from workflow.domain.roles import READING, MissingRole, Permission, may, require, system
 
 GRANTED = {
     Permission.APPLY: {people.LIAISON},
@@ -13,7 +13,9 @@ GRANTED = {
     Permission.READ_AUDIT: {*people.APPROVERS, people.OPERATOR, people.SECOND_OPERATOR, people.AUDITOR},
     Permission.EDIT_CUSTOMERS: {people.LIAISON, people.OPERATOR, people.SECOND_OPERATOR},
     Permission.DOWNLOAD_FILE: {people.LIAISON, people.OPERATOR, people.SECOND_OPERATOR},
+    Permission.DELIVER: {people.LIAISON, people.OPERATOR, people.SECOND_OPERATOR},
     Permission.OPERATE: {people.OPERATOR, people.SECOND_OPERATOR},
+    Permission.READ_OPERATIONS: {people.OPERATOR, people.SECOND_OPERATOR, people.AUDITOR},
 }
 
 
@@ -28,7 +30,8 @@ def test_a_stranger_may_do_nothing() -> None:
 
 def test_an_auditor_changes_nothing() -> None:
     allowed = {each for each in Permission if may(people.AUDITOR, each)}
-    assert allowed == {Permission.READ_ALL, Permission.READ_AUDIT}
+    assert allowed == {Permission.READ_ALL, Permission.READ_OPERATIONS, Permission.READ_AUDIT}
+    assert allowed <= READING
 
 
 def test_a_part_of_the_desk_that_acts_by_itself_has_no_powers_of_a_person() -> None:

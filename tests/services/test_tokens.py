@@ -84,15 +84,17 @@ def test_a_token_without_a_name_or_an_end_is_not_made(office: Office, name: str,
 
 # Scopes
 
+OPERATOR_READS = {Permission.READ_ALL, Permission.READ_AUDIT, Permission.READ_OPERATIONS}
+
 
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
     [
-        ((), {Permission.READ_ALL, Permission.READ_AUDIT}),
-        ((Scope.DOWNLOAD,), {Permission.READ_ALL, Permission.READ_AUDIT, Permission.DOWNLOAD_FILE}),
+        ((), OPERATOR_READS),
+        ((Scope.DOWNLOAD,), {*OPERATOR_READS, Permission.DOWNLOAD_FILE}),
         (
             (Scope.OPERATE, Scope.DECIDE),
-            {Permission.READ_ALL, Permission.READ_AUDIT, Permission.OPERATE},
+            {*OPERATOR_READS, Permission.OPERATE},
         ),
     ],
 )
@@ -118,9 +120,9 @@ def test_a_refusal_says_whether_the_role_or_the_scope_is_missing(office: Office)
 def test_only_useful_scopes_are_offered() -> None:
     offered = {actor.name: useful_scopes(actor.roles) for actor in (people.LIAISON, people.APPROVER, people.AUDITOR)}
     assert offered == {
-        "Lin Mei": (Scope.APPLY, Scope.CUSTOMERS, Scope.DOWNLOAD),
+        "Lin Mei": (Scope.APPLY, Scope.CUSTOMERS, Scope.DOWNLOAD, Scope.DELIVER),
         "Daniel Osei": (Scope.DECIDE,),
         "Greta Holm": (),
     }
-    assert useful_scopes(people.OPERATOR.roles) == (Scope.CUSTOMERS, Scope.DOWNLOAD, Scope.OPERATE)
+    assert useful_scopes(people.OPERATOR.roles) == (Scope.CUSTOMERS, Scope.DOWNLOAD, Scope.DELIVER, Scope.OPERATE)
     assert useful_scopes(people.STRANGER.roles) == ()

@@ -159,11 +159,13 @@ def test_an_operator_retries_or_cancels_what_gave_up(program: As, company: Compa
     first, second = operator.get("/jobs?state=dead").json()["items"]
     assert first["last_error"] == "550 no such box"
     assert operator.post(f"/jobs/{first['id']}/retry").json()["state"] == "pending"
-    assert operator.post(f"/jobs/{second['id']}/cancel").json()["state"] == "cancelled"
+    assert operator.post(f"/jobs/{second['id']}/cancel", {"reason": "The box is gone."}).json()["state"] == "cancelled"
     again = operator.post(f"/jobs/{second['id']}/retry")
     assert (again.status_code, problem(again)["code"]) == (409, "jobs.not_dead")
     assert sum(len(each["items"]) for each in all_pages(operator, "/jobs?limit=1")) == 2
-    assert program("auditor").get("/jobs").status_code == 403
+    assert program("auditor").get("/jobs").status_code == 200
+    assert program("auditor").post(f"/jobs/{first['id']}/retry").status_code == 403
+    assert program("liaison").get("/jobs").status_code == 403
 
 
 def test_only_an_operator_is_told_how_the_work_gets_on(app: FastAPI, program: As, company: Company) -> None:

@@ -169,7 +169,7 @@ def pages_of(made: dict[str, str]) -> dict[str, list[str]]:
         "approver": ["/", "/approvals", f"/approvals/{made['waiting']}", "/approvals?tab=decided"],
         "operator": ["/", "/people", "/people/new", f"/people/{made['person']}", "/profile/security", "/operations"],
         "administrator": ["/"],
-        "auditor": ["/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],
+        "auditor": ["/operations", "/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],
     }
 
 

@@ -13,6 +13,7 @@ from workflow.cli.on_database import command_line, looking, writing
 from workflow.db.queries import deliveries
 from workflow.domain.events import JobState
 from workflow.services import operations
+from workflow.services.operations import JOB_STATE_WORDS, JOB_WORDS
 from workflow.times import utc_now
 
 app = typer.Typer(help="Work that is owed, and what gave up.", no_args_is_help=True)
@@ -42,11 +43,16 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
-    table = Table("Job", "Kind", "State", "Attempts", "Next try (UTC)", "Last error", box=None)
+    table = Table("Job", "What", "State", "Attempts", "Next try (UTC)", "Last error", box=None)
     for row in found:
         due = str(row["next_at"])[:19].replace("T", " ") if row["state"] in ("pending", "running") else ""
         table.add_row(
-            str(row["id"]), str(row["kind"]), str(row["state"]), str(row["attempts"]), due, escape(str(row["last_error"]))
+            str(row["id"]),
+            JOB_WORDS.get(str(row["kind"]), str(row["kind"])),
+            JOB_STATE_WORDS[JobState(str(row["state"]))],
+            str(row["attempts"]),
+            due,
+            escape(str(row["last_error"])),
         )
     Console().print(table if found else "There is none.")
 
@@ -60,8 +66,8 @@ def retry(job: Job) -> None:
 
 
 @app.command()
-def cancel(job: Job) -> None:
+def cancel(job: Job, reason: Annotated[str, typer.Option(help="Why. It stays in the history.")]) -> None:
     """Give a dead job up for good."""
     with writing() as session:
-        operations.cancel_job(session, command_line(), job, utc_now())
+        operations.cancel_job(session, command_line(), job, reason, utc_now())
     typer.echo("It is given up.")

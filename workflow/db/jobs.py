@@ -213,9 +213,9 @@ def retry(session: Session, job_id: UUID, now: datetime) -> bool:
     return _change(session, job_id, JobState.DEAD, **again)
 
 
-def cancel(session: Session, job_id: UUID, now: datetime) -> bool:
+def cancel(session: Session, job_id: UUID, now: datetime, why: str) -> bool:
     """An operator gives a dead job up. Returns whether it was dead."""
-    return _change(session, job_id, JobState.DEAD, state=JobState.CANCELLED, done_at=now)
+    return _change(session, job_id, JobState.DEAD, state=JobState.CANCELLED, done_at=now, last_error=why)
 
 
 def hurry(session: Session, job_id: UUID, now: datetime) -> bool:

@@ -28,25 +28,37 @@ class Permission(StrEnum):
     READ_OWN = "read_own"
     EDIT_CUSTOMERS = "edit_customers"
     DOWNLOAD_FILE = "download_file"
+    DELIVER = "deliver"
     OPERATE = "operate"
+    READ_OPERATIONS = "read_operations"
     READ_AUDIT = "read_audit"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.LIAISON: frozenset({Permission.APPLY, Permission.READ_OWN, Permission.EDIT_CUSTOMERS, Permission.DOWNLOAD_FILE}),
+        Role.LIAISON: frozenset(
+            {
+                Permission.APPLY,
+                Permission.READ_OWN,
+                Permission.EDIT_CUSTOMERS,
+                Permission.DOWNLOAD_FILE,
+                Permission.DELIVER,
+            }
+        ),
         Role.APPROVER: frozenset({Permission.DECIDE, Permission.READ_ALL, Permission.READ_AUDIT}),
         Role.ADMINISTRATOR: frozenset(),
         Role.OPERATOR: frozenset(
             {
                 Permission.OPERATE,
+                Permission.READ_OPERATIONS,
                 Permission.READ_ALL,
                 Permission.READ_AUDIT,
                 Permission.EDIT_CUSTOMERS,
                 Permission.DOWNLOAD_FILE,
+                Permission.DELIVER,
             }
         ),
-        Role.AUDITOR: frozenset({Permission.READ_ALL, Permission.READ_AUDIT}),
+        Role.AUDITOR: frozenset({Permission.READ_ALL, Permission.READ_OPERATIONS, Permission.READ_AUDIT}),
     }
 )
 
@@ -58,16 +70,18 @@ class Scope(StrEnum):
     CUSTOMERS = "customers"
     DECIDE = "decide"
     DOWNLOAD = "download"
+    DELIVER = "deliver"
     OPERATE = "operate"
 
 
-READING = frozenset({Permission.READ_ALL, Permission.READ_OWN, Permission.READ_AUDIT})
+READING = frozenset({Permission.READ_ALL, Permission.READ_OWN, Permission.READ_OPERATIONS, Permission.READ_AUDIT})
 SCOPES: Mapping[Scope, frozenset[Permission]] = MappingProxyType(
     {
         Scope.APPLY: frozenset({Permission.APPLY}),
         Scope.CUSTOMERS: frozenset({Permission.EDIT_CUSTOMERS}),
         Scope.DECIDE: frozenset({Permission.DECIDE}),
         Scope.DOWNLOAD: frozenset({Permission.DOWNLOAD_FILE}),
+        Scope.DELIVER: frozenset({Permission.DELIVER}),
         Scope.OPERATE: frozenset({Permission.OPERATE}),
     }
 )

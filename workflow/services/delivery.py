@@ -202,7 +202,7 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
 def resend(session: Session, actor: Actor, application: Application, recipient: Recipient) -> None:
     """A new round to one recipient. Raises NotFound for one of another customer or who was removed, StillOnItsWay while the
     last round has not ended."""
-    require(actor, Permission.DOWNLOAD_FILE)
+    require(actor, Permission.DELIVER)
     issued = licenses.get_of_application(session, application.id)
     _, tenant = customers.environment_with_tenant(session, issued.environment)
     if recipient.tenant != tenant.id or recipient.removed_at is not None:

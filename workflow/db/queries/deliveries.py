@@ -24,7 +24,7 @@ from workflow.db.tables import (
     table_of,
 )
 from workflow.domain.delivery import DeliveryState
-from workflow.domain.events import Job, JobState
+from workflow.domain.events import Job
 from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
 
@@ -195,16 +195,6 @@ def get_job(session: Session, job: UUID) -> JobRow:
     if found is None:
         raise NotFound("There is no such job.")
     return found
-
-
-def oldest_due(session: Session, now: datetime) -> JobRow | None:
-    """The job that has been due for longest."""
-    return session.exec(
-        select(JobRow)
-        .where(col(JobRow.state).in_([JobState.PENDING, JobState.RUNNING]), col(JobRow.next_at) <= now)
-        .order_by(col(JobRow.next_at))
-        .limit(1)
-    ).first()
 
 
 def find_link(session: Session, token_hash: str) -> PortalLink | None:

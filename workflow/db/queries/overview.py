@@ -32,16 +32,6 @@ def count_unconfirmed(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Installation).where(col(Installation.confirmed_at).is_(None))).one()
 
 
-def count_jobs(session: Session) -> dict[str, int]:
-    """How many jobs wait, run, or gave up."""
-    rows = session.exec(
-        select(JobRow.state, func.count())
-        .where(col(JobRow.state).in_([JobState.PENDING, JobState.RUNNING, JobState.DEAD]))
-        .group_by(JobRow.state)
-    )
-    return dict(rows.all())
-
-
 def numbers_of(session: Session, applications: Collection[UUID]) -> dict[UUID, str]:
     """The numbers of these applications by id; other ids are left out."""
     rows = session.exec(select(Application.id, Application.number).where(col(Application.id).in_(applications)))

@@ -89,6 +89,7 @@ class Can:
     apply: bool
     decide: bool
     operate: bool
+    read_operations: bool
     edit_customers: bool
     download: bool
     audit: bool
@@ -175,6 +176,7 @@ Reader = Annotated[Me, Depends(allowed(Permission.READ_ALL, Permission.READ_OWN)
 Liaison = Annotated[Me, Depends(allowed(Permission.APPLY))]
 Approver = Annotated[Me, Depends(allowed(Permission.DECIDE))]
 Operator = Annotated[Me, Depends(allowed(Permission.OPERATE))]
+OperationsReader = Annotated[Me, Depends(allowed(Permission.READ_OPERATIONS))]
 CustomerEditor = Annotated[Me, Depends(allowed(Permission.EDIT_CUSTOMERS))]
 AuditReader = Annotated[Me, Depends(allowed(Permission.READ_AUDIT))]
 Downloader = Annotated[Me, Depends(allowed(Permission.DOWNLOAD_FILE))]
@@ -193,6 +195,7 @@ def page_context(request: Request) -> Mapping[str, object]:
             apply=me is not None and me.may(Permission.APPLY),
             decide=me is not None and me.may(Permission.DECIDE),
             operate=me is not None and me.may(Permission.OPERATE),
+            read_operations=me is not None and me.may(Permission.READ_OPERATIONS),
             edit_customers=me is not None and me.may(Permission.EDIT_CUSTOMERS),
             download=me is not None and me.may(Permission.DOWNLOAD_FILE),
             audit=me is not None and me.may(Permission.READ_AUDIT),

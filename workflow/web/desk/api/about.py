@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from workflow.database import reading
-from workflow.db.queries import deliveries, housekeeping, overview
+from workflow.db.queries import housekeeping, overview, queues
 from workflow.domain.catalogue import Entry
 from workflow.domain.roles import Permission, Role
 from workflow.times import utc_now, wall_now
@@ -25,11 +25,11 @@ class ProcessDocument(BaseModel):
 
 
 class HealthDocument(BaseModel):
-    """That the database answers. Operators are told how the work gets on as well."""
+    """That the database answers. Operators and auditors are told how the work gets on as well."""
 
     status: str = "ok"
     now: datetime = Field(description="The desk's clock, which validity is judged by.")
-    waiting_seconds: float | None = Field(default=None, description="How long the oldest due job has waited.")
+    waiting_seconds: float | None = Field(default=None, description="How long the oldest job has waited for a worker.")
     needs_attention: int | None = Field(default=None, description="Dead jobs, and installations nobody confirmed.")
     processes: list[ProcessDocument] | None = None
 
@@ -61,15 +61,14 @@ class MeDocument(BaseModel):
 
 @router.get("/health", summary="Whether the desk works")
 def health(house: Inside, who: Anyone) -> HealthDocument:
-    """200 while the database answers. Needs no token; an operator's token brings the details."""
+    """200 while the database answers. Needs no token; an operator's or auditor's brings the details."""
     with reading(house.engine) as session:
-        if who is None or not who.may(Permission.OPERATE):
+        if who is None or not who.may(Permission.READ_OPERATIONS):
             housekeeping.answers(session)
             return HealthDocument(now=utc_now())
-        oldest = deliveries.oldest_due(session, wall_now())
         return HealthDocument(
             now=utc_now(),
-            waiting_seconds=max(0.0, (wall_now() - oldest.next_at).total_seconds()) if oldest else 0.0,
+            waiting_seconds=queues.totals(queues.all_queues(session)).lag(wall_now()).total_seconds(),
             needs_attention=overview.count_attention(session),
             processes=[
                 ProcessDocument(process=each.process, at=each.at, detail=each.detail)

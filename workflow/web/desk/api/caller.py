@@ -98,6 +98,7 @@ Reader = Annotated[Caller, Depends(allowed(Permission.READ_ALL, Permission.READ_
 Applicant = Annotated[Caller, Depends(allowed(Permission.APPLY))]
 Approver = Annotated[Caller, Depends(allowed(Permission.DECIDE))]
 Operator = Annotated[Caller, Depends(allowed(Permission.OPERATE))]
+OperationsReader = Annotated[Caller, Depends(allowed(Permission.READ_OPERATIONS))]
 CustomerEditor = Annotated[Caller, Depends(allowed(Permission.EDIT_CUSTOMERS))]
 AuditReader = Annotated[Caller, Depends(allowed(Permission.READ_AUDIT))]
 Downloader = Annotated[Caller, Depends(allowed(Permission.DOWNLOAD_FILE))]

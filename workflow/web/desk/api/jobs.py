@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,13 +17,22 @@ from workflow.db.tables import JobRow
 from workflow.domain.events import JobState
 from workflow.services import operations
 from workflow.times import utc_now
-from workflow.web.desk.api.caller import Inside, Operator
+from workflow.web.desk.api.caller import Inside, OperationsReader, Operator
 from workflow.web.desk.api.listing import Listing, Source, Wanted
+from workflow.web.desk.api.request_body import Strict
 from workflow.web.desk.api.writing import Answer, Writing
 from workflow.web.shared.paging import cursor_for, row_id
 
 router = APIRouter(tags=["jobs"])
 CSV_HEAD = ("Job", "Kind", "State", "Attempts", "Next try", "Last error", "Created", "Done")
+
+
+class CancelBody(Strict):
+    """Why a job is given up."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The recipient left; a colleague has the file."}]})
+
+    reason: str = Field(default="", description="Stays in the history.")
 
 
 class JobDocument(BaseModel):
@@ -44,11 +53,11 @@ def list_jobs(
     request: Request,
     response: Response,
     house: Inside,
-    who: Operator,
+    who: OperationsReader,
     wanted: Wanted,
     state: Annotated[JobState | None, Query()] = None,
 ) -> Listing[JobDocument]:
-    """Newest first; operators only. `Accept: text/csv` gives all of them as CSV."""
+    """Newest first, for operators and auditors. `Accept: text/csv` gives all of them as CSV."""
 
     def read(cursor: str, limit: int) -> Sequence[JobRow]:
         before = row_id(cursor) if cursor else None
@@ -66,9 +75,9 @@ def retry(who: Operator, writing: Writing, job: UUID) -> Response:
 
 
 @router.post("/jobs/{job}/cancel", response_model=JobDocument, summary="Cancel a dead job")
-def cancel(who: Operator, writing: Writing, job: UUID) -> Response:
+def cancel(who: Operator, writing: Writing, job: UUID, body: CancelBody) -> Response:
     """Gives it up for good."""
-    return _changed(writing, job, lambda session: operations.cancel_job(session, who.actor, job, utc_now()))
+    return _changed(writing, job, lambda session: operations.cancel_job(session, who.actor, job, body.reason, utc_now()))
 
 
 def _changed(writing: Writing, job: UUID, change: Callable[[Session], None]) -> Response:

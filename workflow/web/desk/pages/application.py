@@ -289,6 +289,6 @@ def _actions(session: Session, me: Me, application: Application, issued: IssuedL
         copy=me.may(Permission.APPLY) and status is not Status.DRAFT,
         decide=me.may(Permission.DECIDE) and status is Status.SUBMITTED and not wrote,
         rescind=allows(status, Action.RESCIND) and decisions.may_rescind(session, me.actor, application),
-        deliver=me.may(Permission.DOWNLOAD_FILE) and issued is not None and status in LIVE,
+        deliver=me.may(Permission.DELIVER) and issued is not None and status in LIVE,
         download=me.may(Permission.DOWNLOAD_FILE) and issued is not None,
     )

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from workflow.database import reading
 from workflow.db.queries import applications as application_queries
-from workflow.db.queries import deliveries, directory, licenses, overview
+from workflow.db.queries import directory, licenses, overview, queues
 from workflow.db.queries.licenses import ListedLicense
+from workflow.db.queries.queues import Queue
 from workflow.db.tables import Application
 from workflow.domain.application import Status
 from workflow.domain.roles import Permission
@@ -76,7 +77,7 @@ class Approver:
 class Operator:
     """What an operator sees."""
 
-    counts: dict[str, int]
+    owed: Queue
     late_seconds: float
     unconfirmed: int
 
@@ -160,10 +161,10 @@ def _approver(session: Session, me: Me) -> Approver:
 
 def _operator(session: Session) -> Operator:
     now = wall_now()
-    oldest = deliveries.oldest_due(session, now)
-    waited = now - oldest.next_at if oldest is not None else timedelta()
+    owed = queues.totals(queues.all_queues(session))
+    waited = owed.lag(now)
     return Operator(
-        counts=overview.count_jobs(session),
+        owed=owed,
         late_seconds=waited.total_seconds() if waited > LATE else 0.0,
         unconfirmed=overview.count_unconfirmed(session),
     )

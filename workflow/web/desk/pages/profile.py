@@ -27,6 +27,7 @@ SCOPE_WORDS: Mapping[Scope, str] = {
     Scope.CUSTOMERS: "Edit customers",
     Scope.DECIDE: "Decide, except on PROD",
     Scope.DOWNLOAD: "Download license files",
+    Scope.DELIVER: "Send license files again",
     Scope.OPERATE: "Operate the desk",
 }
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year")]
