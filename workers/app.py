@@ -4,16 +4,21 @@ Messages carry job ids only; the database is the truth. Every setting is here be
 without it: see docs/operations.md, "Why these settings".
 """
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init
 from kombu import Queue
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 
 from workers.heartbeats import GeneralHeartbeats, SigningHeartbeats
 from workflow.domain.events import Job
 from workflow.settings import PREFIX
+
+log = logging.getLogger("workers")
 
 GENERAL_QUEUE = "general"
 LETTERS_QUEUE = "letters"
@@ -78,15 +83,26 @@ def _settings(*queues: str) -> dict[str, Any]:
 
 general = Celery("general", include=["workers.delivery", "workers.letters", "workers.reminders", "workers.housekeeping"])
 general.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE))
+SCAN = "housekeeping.scan"
 general.conf.beat_schedule = {
     "scan": {
-        "task": "housekeeping.scan",
+        "task": SCAN,
         "schedule": float(os.environ.get(f"{PREFIX}SCAN_SECONDS", "60")),
         "options": {"expires": 300},
     }
 }
 
 general.steps["consumer"].add(GeneralHeartbeats)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def _scan_at_once(**_: object) -> None:
+    """What came due while the scheduler was away is not left for another minute."""
+    try:
+        general.send_task(SCAN, expires=300, ignore_result=True, retry=False)
+    except OperationalError as error:
+        log.warning("the broker is away, the first scan comes with the first tick: %s", error)
+
 
 signing = Celery("signing", include=["workers.signing"])
 signing.conf.update(_settings(SIGNING_QUEUE))

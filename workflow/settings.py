@@ -19,6 +19,8 @@ from workflow.times import CLOCK_FILE_VARIABLE
 
 PREFIX = "LICDESK_"
 PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "placeholder", "todo", "example"})
+DATA_DIR = Path("var")
+DATABASE_NAME = "desk.sqlite3"
 
 
 class SettingMissing(Misconfigured):
@@ -46,15 +48,15 @@ class Common:
 
     mode: Mode = Mode.PRODUCTION
     """production or demo"""
-    data_dir: Path = Path("var")
-    """where this installation keeps its files"""
+    data_dir: Path = DATA_DIR
+    """where this installation keeps its files; what is below it by default moves with it"""
 
 
 @dataclass(frozen=True)
 class Database(Common):
     """Roles that work on the desk's database."""
 
-    database_url: str = "sqlite:///var/desk.sqlite3"
+    database_url: str = f"sqlite:///{DATA_DIR}/{DATABASE_NAME}"
     """SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://…"""
     catalogue: Path | None = None
     """catalogue.toml: modules, model types, restrictions; the shipped one when not set"""
@@ -236,9 +238,24 @@ def load(role: type[Role], environ: Mapping[str, str] | None = None) -> Role:
             values[each.name] = _converted(variable(each.name), hints[each.name], raw)
         elif each.default is MISSING and each.default_factory is MISSING:
             raise SettingMissing(f"Set {variable(each.name)}.")
+    _move_with_data(role, values)
     made = role(**values)
     _check(made, given)
     return made
+
+
+def _move_with_data(role: type, values: dict[str, Any]) -> None:
+    """What lies below the data directory unless something else is said moves with it."""
+    data = values.get("data_dir")
+    if data is None:
+        return
+    for each in fields(role):
+        if each.name in values:
+            continue
+        if each.name == "database_url":
+            values[each.name] = f"sqlite:///{data / DATABASE_NAME}"
+        elif isinstance(each.default, Path) and each.default.is_relative_to(DATA_DIR):
+            values[each.name] = data / each.default.relative_to(DATA_DIR)
 
 
 def _raw_value(name: str, hint: Any, environ: Mapping[str, str]) -> str | None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "serving": ("serve", "relay", "witness", "worker", "beat"),
     "client": ("apply", "applications", "show", "approve", "reject", "request-changes", "withdraw", "renew"),
     "clock": ("clock",),
+    "doctor": ("doctor",),
 }
 """Single commands, by the module they are in."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier, Literal
-from sqlalchemy import Engine
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Engine, text
 
 from workflow.db.tables import DeskTable
 from workflow.errors import Misconfigured
@@ -112,6 +113,38 @@ def establish(engine: Engine, *, prefix: str = PREFIX, passwords: Mapping[str, s
             _make(connection, role_name(power, prefix), (passwords or {}).get(role_name(power, prefix)))
             for statement in _grants(connection, power, prefix):
                 connection.execute(statement)
+
+
+def differences(engine: Engine, *, prefix: str = PREFIX) -> list[str] | None:
+    """What the roles may beyond or short of the table, in words; None when there are no such roles. Anybody may ask."""
+    with engine.connect() as connection:
+        names = [role_name(power, prefix) for power in Power]
+        there = set(
+            connection.execute(text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:names)"), {"names": names}).scalars()
+        )
+        if not there:
+            return None
+        wrong = [f"{name} is missing" for name in names if name not in there]
+        for power in Power:
+            name = role_name(power, prefix)
+            if name in there:
+                wrong += [f"{name} {each}" for each in _differences_of(connection, power, name)]
+    return wrong
+
+
+def _differences_of(connection: SqlConnection, power: Power, name: str) -> Iterator[str]:
+    for table in DeskTable.metadata.sorted_tables:
+        granted = GRANTS.get(table.name, {}).get(power, "")
+        wanted = {each.strip() for each in granted.partition("(")[0].split(",") if each.strip()}
+        if "(" in granted:
+            wanted.discard("UPDATE")  # of some columns only
+        for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"):
+            has = connection.execute(
+                text("SELECT has_table_privilege(:role, :table, :privilege)"),
+                {"role": name, "table": f'public."{table.name}"', "privilege": privilege},
+            ).scalar_one()
+            if has != (privilege in wanted):
+                yield f"{'may' if has else 'may not'} {privilege} {table.name}"
 
 
 def passwords_in(path: Path, prefix: str = PREFIX) -> dict[str, str]:

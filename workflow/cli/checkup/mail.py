@@ -1,0 +1,68 @@
+"""The way out for mail: whether the server takes us as we are set up, and whether what we sign with is good."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from workflow.certificates import SignerUnusable
+from workflow.cli.checkup.files import readable_by_others
+from workflow.cli.checkup.findings import Environ, Finding, fail, ok, skip, warn
+from workflow.errors import DeskError
+from workflow.mail.encryption import MailSigner
+from workflow.settings import WorkerSettings, load, variable
+from workflow.times import wall_now
+
+SECONDS = 45
+
+
+def look(environ: Environ) -> Iterator[Finding]:
+    """The mail server and the mail signer of the general worker."""
+    try:
+        settings = load(WorkerSettings, environ)
+    except DeskError:
+        return  # told among the settings
+    if variable("smtp_host") not in environ:
+        yield skip("mail server", "LICDESK_SMTP_HOST is not set here.")
+    else:
+        yield _server(settings, environ)
+    yield from _signer(settings)
+
+
+def _server(settings: WorkerSettings, environ: Environ) -> Finding:
+    where = f"{settings.smtp_host}:{settings.smtp_port} ({settings.smtp_tls})"
+    try:
+        # A process of its own, as the worker is: nothing that speaks SMTP is loaded where keys and databases are administered.
+        tried = subprocess.run(
+            [sys.executable, "-m", "workflow.mail.probe"],
+            env=dict(environ),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return fail("mail server", f"{where} did not answer within {SECONDS} s.", "Check host, port and firewall.")
+    if tried.returncode:
+        said = (tried.stdout or tried.stderr).strip().splitlines()[-1:]
+        return fail("mail server", f"{where}: {' '.join(said)}", "Check LICDESK_SMTP_HOST, _PORT, _TLS, _USERNAME, _PASSWORD.")
+    return ok("mail server", f"{where} lets this desk in.")
+
+
+def _signer(settings: WorkerSettings) -> Iterator[Finding]:
+    certificate, key = settings.mail_signer_certificate, settings.mail_signer_key
+    if certificate is None or key is None:
+        yield skip("mail signer", "LICDESK_MAIL_SIGNER_CERTIFICATE and _KEY are not set here.")
+        return
+    try:
+        signer = MailSigner.load(certificate, key, address=settings.mail_sender, at=wall_now())
+    except SignerUnusable as error:
+        yield fail("mail signer", str(error), "Get a certificate for LICDESK_MAIL_SENDER; no license leaves without it.")
+        return
+    ends = signer.certificate.not_valid_after_utc
+    days = (ends - wall_now()).days
+    if days < 60:
+        yield warn("mail signer", f"Its certificate ends on {ends:%-d %b %Y}, in {days} days.", "Get its successor now.")
+    else:
+        yield ok("mail signer", f"Its certificate is good until {ends:%-d %b %Y}.")
+    if readable_by_others(key):
+        yield fail("mail signer", f"Others can read its key {key}.", f"Run: chmod 600 {key}")
