@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 
 from tests import people
 from tests.builders import NOW, Office
-from workflow.db.tables import Person, RoleGrant, SignedIn
+from workflow.db.tables import Person, RoleGrant, SignedIn, Throttle
 from workflow.domain.roles import Actor
 from workflow.services import accounts, sessions
 from workflow.services.secrets import hash_of, hash_password
@@ -104,6 +104,33 @@ def test_five_wrong_passwords_shut_an_address_for_a_quarter_of_an_hour(desk: Off
     with pytest.raises(SignInThrottled):
         sign_in(desk, minutes=14.9)
     assert sign_in(desk, minutes=15)
+
+
+def test_a_network_that_guesses_at_many_addresses_is_shut_out_for_a_while_and_others_are_not(desk: Office) -> None:
+    def try_from(network: str, email: str, password: str, minutes: float = 0) -> str:
+        where = sessions.Where(network=network)
+        wall = WALL + timedelta(minutes=minutes)
+        return sessions.sign_in(desk.engine, email, password, now=NOW, wall=wall, where=where).token
+
+    for number in range(sessions.NETWORK_TRIES):
+        with pytest.raises(WrongCredentials):
+            try_from(f"2001:db8::{number:x}", f"nobody{number}@serviceme.example", "guess")
+    with pytest.raises(SignInThrottled, match=r"from your network\. Try again in 15 min"):
+        try_from("2001:db8::ffff:1", ADDRESS, PASSWORD)
+    assert try_from("2001:db8:0:1::1", ADDRESS, PASSWORD)
+    assert try_from("2001:db8::1", ADDRESS, PASSWORD, minutes=15)
+
+
+def test_those_who_sign_in_rightly_never_shut_their_own_network_out(desk: Office) -> None:
+    where = sessions.Where(network="192.0.2.7")
+    for _ in range(3):
+        with pytest.raises(WrongCredentials):
+            sessions.sign_in(desk.engine, ADDRESS, "typo", now=NOW, wall=WALL, where=where)
+        sessions.sign_in(desk.engine, ADDRESS, PASSWORD, now=NOW, wall=WALL, where=where)
+    with desk.work() as session:
+        row = session.get(Throttle, "sign-in-from:192.0.2.7")
+        assert row is not None
+        assert row.count == 3, "wrong ones only"
 
 
 def test_guesses_at_the_same_moment_get_no_more_tries_than_one_after_the_other(desk: Office) -> None:

@@ -216,9 +216,11 @@ def test_what_was_never_submitted_cannot_be_decided(browser: Open, company: Comp
     assert "There is no application" in approver.words
 
 
-def test_the_queue_is_for_approvers(browser: Open, company: Company) -> None:
+def test_the_queue_is_for_approvers_and_those_who_may_read_everything(browser: Open, company: Company) -> None:
     number = company.apply()
-    for who in ("liaison", "operator", "auditor", "administrator", "stranger"):
+    for who in ("operator", "auditor"):
+        assert browser(who).open(f"/approvals/{number}").status_code == 200
+    for who in ("liaison", "administrator", "stranger"):
         other = browser(who)
         assert other.open(f"/approvals/{number}").status_code == 403
         assert 'href="/approvals"' not in other.open("/").text

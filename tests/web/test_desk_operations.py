@@ -141,3 +141,21 @@ def test_what_ends_is_told_before_it_ends(browser: Open, company: Company) -> No
         session.execute(update(Recipient).values(certificate_ends_at=wall - timedelta(days=1)))
     operator.open("/operations")
     assert re.search(r"Certificate of Zhang Wei [^/]*?, ended Ended", operator.words)
+
+
+def test_an_auditor_reads_the_queue_as_approvers_see_it_and_decides_nothing(browser: Open, company: Company) -> None:
+    number = company.apply()
+    auditor = browser("auditor")
+    auditor.open("/approvals?tab=decided")
+    assert number in auditor.words
+    assert "For you" not in auditor.words
+    auditor.open(f"/approvals/{number}")
+    assert "What will be signed" in auditor.words
+    assert "Approvers decide. You see what they see." in auditor.words
+    assert "You did not submit" not in auditor.words
+    token = dict(auditor.form("/sign-out"))["csrf"]
+    vote = {"csrf": token, "decision": "approve", "revision": "1", "version": "2"}
+    answer = auditor.client.post(f"/approvals/{number}", data=vote, headers={"Origin": str(auditor.client.base_url)})
+    assert answer.status_code == 403
+    for who in ("liaison", "administrator", "stranger"):
+        assert browser(who).open("/approvals").status_code == 403

@@ -100,6 +100,7 @@ class Stack:
 
     def start(self, within: float = 120) -> Self:
         """Returns once every process is ready. Raises StackFailed."""
+        self.files.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.files.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self.files.logs / "up.log"
         machine = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

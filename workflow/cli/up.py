@@ -203,6 +203,7 @@ def _stop_or_leave(until: asyncio.Event) -> None:
 
 @contextmanager
 def _alone(files: Files) -> Iterator[None]:
+    files.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (files.run / "lock").open("w") as lock:
         try:

@@ -6,6 +6,7 @@ as well. Sessions count in wall-clock time.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -28,6 +29,8 @@ CODE_LIMIT = timedelta(minutes=10)
 """how long the second factor may take after the password"""
 SIGN_IN_TRIES = 5
 SIGN_IN_WINDOW = timedelta(minutes=15)
+NETWORK_TRIES = 50
+"""wrong passwords from one network address, whatever the mail addresses: a whole office may sit behind one"""
 
 
 class WrongCredentials(Unauthenticated):
@@ -77,11 +80,16 @@ class Entry:
 def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: datetime, where: Where = NOWHERE) -> Entry:
     """A session for the person with this password; with a second factor only the promise of one, see `enter_code`.
 
-    Raises WrongCredentials, and SignInThrottled once an address has had too many tries. Owns its transactions: hashing must
-    not hold SQLite's one write lock, and a wrong try is counted although this raises.
+    Raises WrongCredentials, and SignInThrottled once a mail address, or a network address, has had too many tries. Owns its
+    transactions: hashing must not hold SQLite's one write lock, and a wrong try is counted although this raises.
     """
     key = _sign_in_key(email)
     with transaction(engine) as session:
+        wait = throttle.seconds_left(session, _network_key(where.network), NETWORK_TRIES, wall) if where.network else 0
+        if wait:
+            raise SignInThrottled(
+                f"Too many wrong passwords from your network. Try again in {max(1, round(wait / 60))} min.", retry_after=wait
+            )
         # A try counts before its password is looked at: many at once must not all find the address open.
         if throttle.count(session, key, SIGN_IN_WINDOW, wall) > SIGN_IN_TRIES:
             wait = throttle.seconds_left(session, key, SIGN_IN_TRIES, wall)
@@ -90,6 +98,9 @@ def sign_in(engine: Engine, email: str, password: str, *, now: datetime, wall: d
             )
         person = people.find_person_by_email(session, email) if email.isprintable() else None
     if not is_password(person.password_hash if person else None, password) or person is None or person.disabled_at:
+        if where.network is not None:
+            with transaction(engine) as session:
+                throttle.count(session, _network_key(where.network), SIGN_IN_WINDOW, wall)
         raise WrongCredentials
     with transaction(engine) as session:
         throttle.clear(session, key)
@@ -191,6 +202,15 @@ def _promised(session: Session, token: str, wall: datetime) -> tuple[SignedIn, P
     if found is None or not found[0].waits_for_code or wall >= found[0].ends_at or found[1].disabled_at:
         raise SessionEnded
     return found
+
+
+def _network_key(network: str) -> str:
+    """One key for whatever one machine can call itself: an IPv6 host picks its addresses from a /64."""
+    try:
+        address = ip_address(network)
+    except ValueError:
+        return f"sign-in-from:{network[:64]}"
+    return f"sign-in-from:{ip_network((address, 64), strict=False) if address.version == 6 else address}"
 
 
 def _sign_in_key(email: str) -> str:

@@ -31,7 +31,7 @@ def look(environ: Environ) -> Iterator[Finding]:
         return
     yield disk(data, shutil.disk_usage(data).free)
     if readable_by_others(data):
-        yield fail("files", f"Others can look into {data}.", f"Run: chmod 700 {data}")
+        yield warn("files", f"Others can look into {data}.", f"Run: chmod 700 {data}")
     else:
         yield ok("files", f"{data} is its owner's only.")
     if settings.database_url.startswith("sqlite:///"):

@@ -88,6 +88,7 @@ class Can:
     see_applications: bool
     apply: bool
     decide: bool
+    read_queue: bool
     operate: bool
     read_operations: bool
     edit_customers: bool
@@ -175,6 +176,7 @@ Visitor = Annotated[Me | None, Depends(maybe_signed_in)]
 Reader = Annotated[Me, Depends(allowed(Permission.READ_ALL, Permission.READ_OWN))]
 Liaison = Annotated[Me, Depends(allowed(Permission.APPLY))]
 Approver = Annotated[Me, Depends(allowed(Permission.DECIDE))]
+QueueReader = Annotated[Me, Depends(allowed(Permission.DECIDE, Permission.READ_ALL))]
 Operator = Annotated[Me, Depends(allowed(Permission.OPERATE))]
 OperationsReader = Annotated[Me, Depends(allowed(Permission.READ_OPERATIONS))]
 CustomerEditor = Annotated[Me, Depends(allowed(Permission.EDIT_CUSTOMERS))]
@@ -194,6 +196,7 @@ def page_context(request: Request) -> Mapping[str, object]:
             see_applications=me is not None and me.reads_desk,
             apply=me is not None and me.may(Permission.APPLY),
             decide=me is not None and me.may(Permission.DECIDE),
+            read_queue=me is not None and (me.may(Permission.DECIDE) or me.may(Permission.READ_ALL)),
             operate=me is not None and me.may(Permission.OPERATE),
             read_operations=me is not None and me.may(Permission.READ_OPERATIONS),
             edit_customers=me is not None and me.may(Permission.EDIT_CUSTOMERS),

@@ -13,6 +13,7 @@ from workflow.web.desk.api import (
     history,
     jobs,
     licenses,
+    metrics,
     openapi,
     receipts,
     reminders,
@@ -24,7 +25,7 @@ from workflow.web.desk.api.shapes import BASE
 
 router = APIRouter(prefix=BASE)
 router.include_router(receipts.router)  # its body is whatever arrives, and every sender gets the same answer
-for each in (applications, votes, history, licenses, revocations, customers, reminders, jobs, audit, about, openapi):
+for each in (applications, votes, history, licenses, revocations, customers, reminders, jobs, audit, about, metrics, openapi):
     router.include_router(each.router, dependencies=[Depends(require_sound)])
 
 

@@ -20,6 +20,7 @@ from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
 from workflow.domain.events import ChangesRequested
+from workflow.domain.roles import Permission
 from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.services import applications, confirming, decisions, delegations, refusals
 from workflow.services.confirming import Asked
@@ -27,7 +28,7 @@ from workflow.services.decisions import Ballot
 from workflow.services.delegations import NotTheirDelegate
 from workflow.services.second_factor import SecondFactorThrottled
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import Approver, House, Inside, Me
+from workflow.web.desk.access import Approver, House, Inside, Me, QueueReader
 from workflow.web.desk.shown.activity import Entry, entry
 from workflow.web.desk.shown.approvals import Approvals, progress
 from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, already_licensed, checks_of
@@ -92,13 +93,13 @@ class Panel:
 
 
 @router.get("/approvals")
-def queue(request: Request, house: Inside, me: Approver, tab: Annotated[str, Query()] = "mine") -> Response:
+def queue(request: Request, house: Inside, me: QueueReader, tab: Annotated[str, Query()] = "mine") -> Response:
     """The queue with nothing chosen."""
     return _page(request, house, me, tab, None)
 
 
 @router.get("/approvals/{number}")
-def show(request: Request, house: Inside, me: Approver, number: str, tab: Annotated[str, Query()] = "mine") -> Response:
+def show(request: Request, house: Inside, me: QueueReader, number: str, tab: Annotated[str, Query()] = "mine") -> Response:
     """One application of the queue, with the decision form."""
     return _page(request, house, me, tab, number)
 
@@ -158,7 +159,7 @@ def _page(
     comment: str = "",
     status: int = 200,
 ) -> Response:
-    tab = tab if tab in TABS else "mine"
+    tab = (tab if tab in TABS else "mine") if me.may(Permission.DECIDE) else "open"
     now = utc_now()
     with reading(house.engine) as session:
         waiting = application_queries.waiting_for(session, me.actor, me.groups, me.lent)
@@ -219,7 +220,7 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
     in_the_way = applications.license_in_the_way(session, content.request.request, application.environment)
     if in_the_way is not None and current is not None and Status(application.status) is Status.SUBMITTED:
         checks = (already_licensed(in_the_way), *checks)
-    if not own:
+    if not own and me.may(Permission.DECIDE):
         checks = (*checks, Check(CheckKind.PASS, "You did not submit or edit this application"))
     return Panel(
         application=application,

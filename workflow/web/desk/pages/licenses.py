@@ -12,22 +12,24 @@ from starlette.responses import Response
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import directory, licenses, reminders
+from workflow.db.queries import revocations as revocation_queries
 from workflow.db.queries.licenses import ListedLicense
-from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Tenant
-from workflow.domain.application import COUNTING
+from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Revocation, Tenant
+from workflow.domain.application import COUNTING, Action, Status, allows
 from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
 from workflow.license_file import file_name
-from workflow.services import applications, delivery
+from workflow.services import applications, delivery, revocations
 from workflow.services import reminders as reminder_services
+from workflow.services.revocations import ReasonNeeded
 from workflow.times import utc_now
-from workflow.web.desk.access import House, Inside, Me, Reader, SignedIn
+from workflow.web.desk.access import House, Inside, Me, Operator, Reader, SignedIn
 from workflow.web.desk.pages.application import license_file_response, to_renewal
 from workflow.web.desk.shown.checks import days_left
 from workflow.web.desk.shown.form import ENVIRONMENT_CHOICES
 from workflow.web.desk.shown.states import STANDING_BADGES, Badge
-from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms, zone_words
+from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_terms
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.paging import MAX_PAGE_SIZE, PAGE_SIZE, Key, address, cursor_for, time_and_id
@@ -36,6 +38,7 @@ from workflow.web.shared.spreadsheets import csv_response
 
 router = APIRouter()
 STANDING_CHOICES = [("", "Any state"), *((key, badge.text) for key, badge in STANDING_BADGES.items())]
+REVOKED = "The license is revoked at this desk. Publish the revocation list, so that platforms learn of it."
 REMINDER_BADGES: Mapping[str, Badge] = {
     ReminderState.QUEUED: Badge("On its way", "", "clock"),
     ReminderState.SENT: Badge("Accepted by mail server", "ok", "mail-check"),
@@ -94,6 +97,10 @@ class Version:
     terms: ShownTerms
     difference: ShownDifference | None
     receipts: Sequence[Receipt]
+    revocation: Revocation | None
+    may_revoke: bool
+    own_word: bool
+    """whether whoever looks has asked for it already: another operator has to confirm"""
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ def detail(request: Request, house: Inside, me: SignedIn, license_id: str) -> Re
     """All versions under a License ID; also for the administrators of its customer."""
     with reading(house.engine) as session:
         found = _detail(session, house, me, license_id)
-    return site_of(request).pages.page(request, "pages/desk/license.html", license_page=found, zone_words_of=zone_words)
+    return site_of(request).pages.page(request, "pages/desk/license.html", license_page=found, refused=None)
 
 
 @router.post("/licenses/{license_id}/renew")
@@ -200,6 +207,24 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
         issued = delivery.record_download(session, me.actor, found.application, through, utc_now())
         name, content = file_name(issued.license_id, issued.version), issued.envelope
     return license_file_response(name, content)
+
+
+@router.post("/licenses/{license_id}/versions/{version}/revoke")
+def revoke(request: Request, house: Inside, me: Operator, license_id: str, version: int, form: Posted) -> Response:
+    """An operator's word that a license counts no more; PROD needs another operator's, too."""
+    try:
+        with transaction(house.engine) as session:
+            found = directory.version_visible_to(session, me.actor, license_id, version)
+            made = revocations.revoke(session, me.actor, found.application, found.issued, form.text("reason"), utc_now())
+            done = made.confirmed_at is not None
+    except ReasonNeeded as error:
+        with reading(house.engine) as session:
+            page = _detail(session, house, me, license_id)
+        return site_of(request).pages.page(
+            request, "pages/desk/license.html", status=422, license_page=page, refused=(version, str(error))
+        )
+    said = REVOKED if done else f"Version {version} is to be revoked. It counts until another operator confirms that here."
+    return go_on(request, f"/licenses/{license_id}#v{version}", said)
 
 
 @router.post("/licenses/{license_id}/reminders")
@@ -228,6 +253,7 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
     for each in rows:
         issued, content = each.issued, contents[each.issued.version]
         older = contents.get(issued.version - 1)
+        asked = revocation_queries.find_revocation(session, issued)
         versions.append(
             Version(
                 issued=issued,
@@ -236,6 +262,9 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
                 terms=shown_terms(content, house.desk.catalogue),
                 difference=shown_difference(older.terms, content.terms, house.desk.catalogue) if older else None,
                 receipts=licenses.receipts_of(session, issued.id),
+                revocation=asked,
+                may_revoke=me.may(Permission.OPERATE) and allows(Status(each.application.status), Action.REVOKE),
+                own_word=asked is not None and asked.asked_by == me.actor.label,
             )
         )
     newest = rows[0].issued
