@@ -117,7 +117,7 @@ HAND_IN = (Action.SUBMIT, Action.REVISE)
 
 PAGES = (
     Door("GET", "/applications/{number}", READ),
-    Door("GET", "/approvals/{number}", DECIDE),
+    Door("GET", "/approvals/{number}", DECIDE | may(Permission.READ_ALL)),
     *(
         Door("POST", "/approvals/{number}", DECIDE, anybody, (action,), partial(form_of_vote, choice), done=303, vote=True)
         for choice, action in VOTES.items()
