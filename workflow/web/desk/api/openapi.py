@@ -67,13 +67,20 @@ _TERMS_REFUSED = {
 }
 
 # What any operation can answer: by whether it needs somebody, names something, takes a body, changes something.
+_UNREADABLE = (400, "Unreadable", "The body is not JSON.")
 _NOBODY = (401, "Nobody", "No token and no session, or one that has ended.")
 _ROLE = (403, "MissingRole", "The person's roles do not allow it; the detail names the roles that would.")
 _UNKNOWN = (404, "Unknown", "There is no such thing, or the caller may not know of it.")
 _MOVED = (409, "Conflict", "Somebody was quicker; the detail says who did what.")
 _STALE = (412, "Stale", "If-Match names a version that is not the current one.")
+_TOO_LARGE = (413, "TooLarge", "The body is larger than any that is needed; the detail says how large it may be.")
 _FIELDS = (422, "Fields", "Something sent cannot be used; `errors` names the fields.")
-_RESPONSES = (_NOBODY, _ROLE, _UNKNOWN, _MOVED, _STALE, _FIELDS)
+_UNCONDITIONAL = (428, "Unconditional", "If-Match was not sent, and this would undo what somebody else wrote.")
+_AWAY = (503, "Away", "The database does not take the request now. Nothing of it was kept; Retry-After says when to try again.")
+_RESPONSES = (
+    *(_UNREADABLE, _NOBODY, _ROLE, _UNKNOWN, _MOVED, _STALE),
+    *(_TOO_LARGE, _FIELDS, _UNCONDITIONAL, _AWAY),
+)
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -114,14 +121,25 @@ def _add_problems(method: str, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     answers.pop("422", None)
     places = {each["in"] for each in operation.get("parameters", [])}
-    due = []
+    typed = any(each["in"] == "path" and _is_typed(each["schema"]) for each in operation.get("parameters", []))
+    due = [_AWAY]
     if "security" in operation:
         due += [_NOBODY, _ROLE]
-    if "path" in places:
+    takes = "application/json" in operation.get("requestBody", {}).get("content", {})
+    if "path" in places or ("security" in operation and takes):  # a body can name something, too
         due.append(_UNKNOWN)
     if method in ("post", "put") and "security" in operation:
         due += [_MOVED, _STALE]
-    if places & {"query"} or "application/json" in operation.get("requestBody", {}).get("content", {}):
+    if takes:
+        due += [_UNREADABLE, _TOO_LARGE]
+    if method == "put":
+        due.append(_UNCONDITIONAL)
+    if "query" in places or typed or takes:
         due.append(_FIELDS)
     for status, name, _ in due:
         answers[str(status)] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _is_typed(schema: dict[str, Any]) -> bool:
+    """Whether a part of an address can be of the wrong kind: a number, an id."""
+    return schema.get("type") != "string" or "format" in schema

@@ -75,7 +75,13 @@ def show(house: Inside, who: Reader, license_id: str, version: Version) -> Revoc
     "/revocations",
     summary="Fetch the revocation list",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The newest list, as it was signed."}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "The newest list, as it was signed."},
+        404: {
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "description": "No list was published yet: nothing is called back.",
+        },
+    },
 )
 def newest_list(house: Inside) -> Response:
     """The newest `.lrl` file. Needs no token: every license file carries the same list, and its signature says whose it is."""
