@@ -44,7 +44,8 @@ def _in_templates() -> Iterator[tuple[str, str]]:
         if name.startswith(TEMPLATES):
             source = next(path for each in template_directories() if (path := each / name).exists()).read_text(encoding="utf-8")
             for _, _, message in made.extract_translations(source):  # type: ignore[attr-defined]  # of the i18n extension
-                yield (message, "") if isinstance(message, str) else (str(message[0]), str(message[1]))
+                # Of `_("...", n=n)` the extraction gives the text and None, of ngettext both texts.
+                yield (message, "") if isinstance(message, str) else (str(message[0]), message[1] or "")
 
 
 def _in_modules() -> Iterator[tuple[str, str]]:

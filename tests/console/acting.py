@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from tests.console import vendor
-from workflow.console import current, install, uploads, usage
+from workflow.console import current, install, revocation_uploads, uploads, usage
 from workflow.console.current import Situation
 from workflow.console.identity import Console
-from workflow.console.store import InstalledLicense, StagedUpload
+from workflow.console.store import InstalledLicense, RefusedUpload, RevocationUpload, StagedUpload
 from workflow.database import reading, transaction
 from workflow.times import utc_now, wall_now
 
@@ -62,6 +62,19 @@ def activate(
 def activated(console: Console, raw: bytes, *, now: datetime | None = None) -> InstalledLicense:
     """A license that passed and was activated or scheduled."""
     return activate(console, staged(console, raw, now=now).id, now=now)
+
+
+def listed(console: Console, raw: bytes, *, by: str = vendor.ADMIN, now: datetime | None = None) -> bool | RefusedUpload:
+    """A revocation list put in use; False when it was in use already, the refusal when it was refused."""
+    at, wall = now or utc_now(), wall_now()
+    with transaction(console.engine) as session:
+        outcome = revocation_uploads.take_in(session, console, raw, "list.lrl", by, at, wall)
+    if not isinstance(outcome, RevocationUpload):
+        return outcome if isinstance(outcome, RefusedUpload) else False
+    seen = look(console, at).generation
+    with transaction(console.engine) as session:
+        revocation_uploads.confirm(session, console, outcome.id, by, seen_generation=seen, acknowledged=True, now=at, wall=wall)
+    return True
 
 
 def reported(console: Console, *, now: datetime | None = None, **use: Any) -> None:

@@ -170,8 +170,9 @@ def test_a_revocation_list_counts_at_once(ready: Path) -> None:
     assert "number 1 counts from now on" in answer.stdout
     assert "The license in force is revoked" in answer.stdout
     assert (ready / "console" / "published" / "revocations.lrl").read_bytes() == path.read_bytes()
+    assert json.loads(run(ready, "history", "--json").stdout)[0]["result"] == "revocation_list"
     assert "in use already" in run(ready, "revocations", str(path)).stdout
     path.write_bytes(vendor.lic())
     refused = run(ready, "revocations", str(path))
     assert refused.exit_code == 1
-    assert "console.revocations_refused" in refused.stderr
+    assert "UNTRUSTED_REVOCATIONS" in refused.stderr

@@ -4,16 +4,14 @@ import subprocess
 import sys
 from datetime import timedelta
 
-import pytest
-
 from tests.console import vendor
-from tests.console.acting import activated, look, staged
+from tests.console.acting import activated, listed, look, staged
 from tests.license_gate.published import Clock
 from tests.servers import wait_until
-from workflow.console import publishing, revocations
+from workflow.console import publishing
 from workflow.console.identity import Console
 from workflow.console.rounds import Rounds
-from workflow.console.store import StagedUpload
+from workflow.console.store import RefusedUpload, StagedUpload
 from workflow.database import reading
 from workflow.license_file import Licensee
 from workflow.license_gate import LicenseGate, State
@@ -121,7 +119,7 @@ def test_a_list_that_came_with_a_license_is_kept_published_and_named_in_the_rece
 def test_a_list_calls_back_the_license_in_force_here_and_at_the_gate(console: Console) -> None:
     published(console, vendor.lic(1))
     with LicenseGate(console.published, poll_seconds=0.01) as gate:
-        assert revocations.take_in(console, vendor.lrl(1, 1), look(console).now)
+        assert listed(console, vendor.lrl(1, 1))
         publishing.publish(console)
         wait_until(lambda: gate.state is State.REVOKED, 30, "the gate to follow")
         assert not gate.allows("agent-studio")
@@ -131,18 +129,18 @@ def test_a_list_calls_back_the_license_in_force_here_and_at_the_gate(console: Co
 
 
 def test_a_list_is_taken_once_and_never_an_older_one(console: Console) -> None:
-    now = look(console).now
-    assert revocations.take_in(console, vendor.lrl(2, 9), now)
-    assert not revocations.take_in(console, vendor.lrl(2, 9), now)
-    for refused in (vendor.lrl(1, 9), vendor.lrl(2, 8), vendor.lrl(3, 9, key="issuer-prod"), b"{}"):
-        with pytest.raises(revocations.ListRefused):
-            revocations.take_in(console, refused, now)
+    assert listed(console, vendor.lrl(2, 9)) is True
+    assert listed(console, vendor.lrl(2, 9)) is False
+    for raw in (vendor.lrl(1, 9), vendor.lrl(2, 8), vendor.lrl(3, 9, key="issuer-prod"), b"{}"):
+        refused = listed(console, raw)
+        assert isinstance(refused, RefusedUpload)
+        assert refused.code == "UNTRUSTED_REVOCATIONS"
     assert look(console).generation == 1
 
 
 def test_a_root_with_another_revoker_drops_the_list_and_its_sequence(console: Console) -> None:
     published(console, vendor.lic(1))
-    assert revocations.take_in(console, vendor.lrl(2**53 - 1, 1, below=900), look(console).now)
+    assert listed(console, vendor.lrl(2**53 - 1, 1, below=900))
     assert look(console).state is State.REVOKED
     second = vendor.root(vendor.root_payload(version=2, revoker="revoker-spare"))
     published(console, vendor.lic(2, roots=(second,), revocations=vendor.lrl(1, 1, key="revoker-spare")))

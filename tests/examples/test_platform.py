@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.console import vendor
+from tests.console.acting import listed
 from tests.console.serving import activate_at, administrator_at, served
 from tests.examples.platforms import Platform, platform, unpacked_wheel
 from tests.servers import wait_until
 from tests.web.console_page import Visitor
 from workflow.cli.broker import free_port
-from workflow.console import publishing, revocations
+from workflow.console import publishing
 from workflow.console.identity import open_console
 from workflow.settings import ConsoleSettings, Mode
-from workflow.times import utc_now
 
 WAIT = 60
 LOADED = """
@@ -79,7 +79,7 @@ def all_answer(platforms: tuple[Platform, ...], status: int, method: str, path: 
 def revoke(directory: Path, raw: bytes) -> None:
     """As `licdesk console revocations` does, in another process than the one that serves."""
     console = open_console(ConsoleSettings(mode=Mode.DEMO, console_dir=directory))
-    assert revocations.take_in(console, raw, utc_now())
+    assert listed(console, raw) is True
     assert publishing.publish(console)
     console.engine.dispose()
 

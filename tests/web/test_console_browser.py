@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.conftest import find_chromium
 from tests.console import vendor
 from tests.console.serving import served
+from tests.servers import wait_until
 from tests.web.console_page import settings_for
 from workflow.cli.broker import free_port
 from workflow.license_file import verify_receipt
@@ -353,3 +354,46 @@ def test_two_administrators_and_the_one_who_is_late_sees_who_was_quicker(chromiu
         accessible(second)
         second.get_by_role("button", name="Activate now").click()
         expect(second.get_by_role("heading", name="Version 2 is active")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without"])
+def test_a_revocation_list_stops_the_license_once_it_is_confirmed(
+    chromium: Browser, site: str, directory: Path, lic: Lic, script: bool
+) -> None:
+    (directory / "published").mkdir(exist_ok=True)
+    with LicenseGate(directory / "published", poll_seconds=0.05) as gate, person(chromium, site, script=script) as page:
+        send(page, lic("v1.lic", vendor.lic(1)), script)
+        page.get_by_role("button", name="Activate now").click()
+        expect(page.get_by_role("heading", name="Version 1 is active")).to_be_visible()
+
+        send(page, lic("old.lrl", vendor.lrl(1, 1, key="issuer-prod")), script)
+        expect(page.locator("#upload-result")).to_contain_text("not signed by the revokers")
+        expect(page.locator("#upload")).to_contain_text("UNTRUSTED_REVOCATIONS")
+
+        send(page, lic("list.lrl", vendor.lrl(1, 1, 7, below=1)), script)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check revocation list number 1 before you use it")
+        expect(page.get_by_role("row", name=vendor.LICENSE_ID).first).to_contain_text("issued by mistake")
+        if script:
+            accessible(page)
+        page.get_by_role("button", name="Use this list now").click()
+        expect(page.get_by_role("alert").first).to_contain_text("Confirm that you understand what stops working")
+        if script:
+            accessible(page)
+        page.get_by_role("checkbox").check()
+        assert gate.allows("agent-studio")
+        page.get_by_role("button", name="Use this list now").click()
+        expect(page.get_by_text("Revocation list number 1 is in use.")).to_be_visible()
+        expect(page.get_by_role("heading", name="This license was called back")).to_be_visible()
+        expect(page.get_by_role("row", name="Revocation list 1")).to_contain_text("Put in use")
+        wait_until(lambda: not gate.allows("agent-studio"), 30, "the gate to follow")
+        if script:
+            accessible(page)
+
+
+def send(page: Page, path: Path, script: bool) -> None:
+    """Chooses a file and sends it; without JavaScript that takes the button."""
+    if script:
+        choose(page, path)
+        return
+    page.get_by_label("License file (.lic)").set_input_files(path)
+    page.get_by_role("button", name="Check this file").click()

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.console import vendor
-from tests.console.acting import reported
+from tests.console.acting import activated, reported
 from tests.web.console_page import PATH, Visitor, application, settings_for
 from workflow.console.identity import Console, open_console
 from workflow.license_file import Environment, Module
@@ -205,3 +205,15 @@ def test_errors_and_the_way_out_are_in_chinese(app: FastAPI, admin: Visitor) -> 
     admin.open()
     admin.post("/console/sign-out")
     assert "您已退出登录" in admin.text
+
+
+def test_a_revocation_list_is_previewed_in_chinese(admin: Visitor, console: Console) -> None:
+    activated(console, vendor.lic(1))
+    reason = "issued by mistake"
+    admin.upload(vendor.lrl(1, 1, 7, below=1), "list.lrl")
+    assert "启用前请检查吊销列表第 1 号" in admin.text
+    assert "生效中的许可证被撤回" in admin.text
+    assert [said for said in english_in(admin) if said != reason] == []
+    admin.upload(vendor.lrl(2, 1, key="issuer-prod"), "list.lrl")
+    assert "吊销列表无法使用" in admin.text
+    assert english_in(admin) == []

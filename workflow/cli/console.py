@@ -14,11 +14,11 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from workflow.cli import serving
-from workflow.console import accounts, current, history, identity, install, publishing, revocations, uploads
+from workflow.console import accounts, current, history, identity, install, publishing, revocation_uploads, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
 from workflow.console.said import unpacked
-from workflow.console.store import InstalledLicense, RefusedUpload, Standing
+from workflow.console.store import InstalledLicense, RefusedUpload, RevocationUpload, Standing
 from workflow.database import reading, transaction
 from workflow.errors import DeskError
 from workflow.license_file import MAX_ENVELOPE, Loss, last_usable_day_text
@@ -36,6 +36,7 @@ _Directory = Annotated[
     typer.Option("--directory", envvar="LICDESK_CONSOLE_DIR", help="The console's own directory.", file_okay=False),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+_By = Annotated[str | None, typer.Option(help="Who does this, for the history.")]
 _DEFAULT = Path("var/console")
 
 
@@ -119,12 +120,12 @@ def install_file(
     acknowledge: Annotated[
         bool, typer.Option("--acknowledge", help="Accept that something granted now is taken away.")
     ] = False,
-    by: Annotated[str | None, typer.Option(help="Who does this, for the history.")] = None,
+    by: _By = None,
     directory: _Directory = _DEFAULT,
     as_json: _Json = False,
 ) -> None:
     """Check a license file and activate it, or schedule it when it starts later. Exit status 1 when it is refused."""
-    person = by or f"{getpass.getuser()} (command line)"
+    person = by or _this_person()
     with _said_plainly():
         console = identity.open_console(_settings(directory))
         outcome = _take_in(console, file, person)
@@ -159,17 +160,33 @@ def install_file(
 @app.command("revocations")
 def install_revocations(
     file: Annotated[Path, typer.Argument(help="The .lrl file.", exists=True, dir_okay=False)],
+    by: _By = None,
     directory: _Directory = _DEFAULT,
 ) -> None:
-    """Take a revocation list in: the licenses it names stop at once. Exit status 1 when it is refused."""
+    """Put a revocation list in use: the licenses it names stop at once. Exit status 1 when it is refused."""
+    person = by or _this_person()
     with _said_plainly():
         console = identity.open_console(_settings(directory))
         with file.open("rb") as stream:
             raw = stream.read(MAX_ENVELOPE + 1)
-        with reading(console.engine) as session:
-            now = current.look(session, console, utc_now()).now
-        is_new = revocations.take_in(console, raw, now)
-        publishing.publish(console)
+        with transaction(console.engine) as session:
+            outcome = revocation_uploads.take_in(session, console, raw, file.name, person, utc_now(), wall_now())
+        if isinstance(outcome, RefusedUpload):
+            _say_refused(outcome, as_json=False)
+        is_new = isinstance(outcome, RevocationUpload)
+        if isinstance(outcome, RevocationUpload):
+            with transaction(console.engine) as session:
+                revocation_uploads.confirm(
+                    session,
+                    console,
+                    outcome.id,
+                    person,
+                    seen_generation=current.look(session, console, utc_now()).generation,
+                    acknowledged=True,
+                    now=utc_now(),
+                    wall=wall_now(),
+                )
+            publishing.publish(console)
         with reading(console.engine) as session:
             situation = current.look(session, console, utc_now())
     listed = situation.revocations
@@ -245,6 +262,10 @@ def administrator(
     typer.echo(f"{'Added' if added else 'New password for'} {address}.")
     if given is None:
         typer.echo(f"Password: {password}  (shown once)")
+
+
+def _this_person() -> str:
+    return f"{getpass.getuser()} (command line)"
 
 
 def _settings(directory: Path) -> ConsoleSettings:

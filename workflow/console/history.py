@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, or_, select, true
 
 from workflow.console.current import rfc3339
-from workflow.console.store import InstalledLicense, RefusedUpload
+from workflow.console.store import InstalledLicense, RefusedUpload, RevocationUpload
 from workflow.errors import NotFound
 from workflow.license_file import LicenseClaims, decode_claims, say
 from workflow.license_file import envelope as container
@@ -32,12 +32,14 @@ Key = tuple[datetime, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the history. Of a refused file only who, when and why; `claims` is none then."""
+    """One line of the history: an installed license, a refused file (only who, when and why), or a revocation list that was
+    put in use. `claims` is that of an installed license."""
 
     key: Key
     installed: InstalledLicense | None = None
     claims: LicenseClaims | None = None
     refused: RefusedUpload | None = None
+    listed: RevocationUpload | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,15 @@ def page(session: Session, before: Key | None = None, size: int = PAGE_SIZE) -> 
         col(InstalledLicense.created_at).desc(), col(InstalledLicense.reference).desc()
     ).limit(size + 1)
     newest_refused = refused.order_by(col(RefusedUpload.created_at).desc(), col(RefusedUpload.id).desc()).limit(size + 1)
+    listed = select(RevocationUpload).where(
+        col(RevocationUpload.taken_at).is_not(None), _is_before(RevocationUpload.created_at, RevocationUpload.id, before)
+    )
+    newest_listed = listed.order_by(col(RevocationUpload.created_at).desc(), col(RevocationUpload.id).desc()).limit(size + 1)
     entries = [
         Entry((row.created_at, row.reference), installed=row, claims=claims_of(row)) for row in session.exec(newest_installed)
     ]
     entries += [Entry((row.created_at, row.id), refused=row) for row in session.exec(newest_refused)]
+    entries += [Entry((row.created_at, row.id), listed=row) for row in session.exec(newest_listed)]
     entries.sort(key=lambda each: each.key, reverse=True)
     return Page(tuple(entries[:size]), entries[size - 1].key if len(entries) > size else None)
 
@@ -103,8 +110,14 @@ def _fields(entry: Entry) -> tuple[str, ...]:
             rfc3339(row.created_at), row.standing, row.license_id, str(row.version), rfc3339(row.valid_from),
             rfc3339(row.valid_until), *limits, row.created_by, row.file_name, row.payload_sha256, "", "", row.reference,
         )  # fmt: skip
+    if entry.listed is not None:
+        taken = entry.listed
+        return (
+            rfc3339(taken.created_at), "revocation_list", "", str(taken.sequence), "", "", "", "", taken.uploaded_by,
+            taken.file_name, taken.payload_sha256, "", "", taken.id,
+        )  # fmt: skip
     if entry.refused is None:
-        raise ValueError("an entry is either an installed or a refused file")
+        raise ValueError("an entry is an installed license, a refused file or a revocation list")
     refused = entry.refused
     return (
         rfc3339(refused.created_at), "refused", "", "", "", "", "", "", refused.uploaded_by, refused.file_name, "",

@@ -10,7 +10,7 @@ from workflow.console.changes import Change
 from workflow.console.current import Situation
 from workflow.console.identity import Console
 from workflow.console.said import packed
-from workflow.console.store import InstalledLicense, StagedUpload, Standing, StoredRoot
+from workflow.console.store import InstalledLicense, RevocationUpload, StagedUpload, Standing, StoredRoot
 from workflow.errors import Conflict, Invalid, Problem
 from workflow.license_file import LicenseRefused, Loss, ReceiptEvent, State, VerifiedLicense, losses, say, sentence_of
 
@@ -48,10 +48,9 @@ class NotAcknowledged(Invalid):
 
     code = "console.not_acknowledged"
 
-    def __init__(self, lost: tuple[Loss, ...]) -> None:
+    def __init__(self) -> None:
         message = say("Confirm that you understand what stops working")
         super().__init__(message, [Problem("acknowledged", self.code, message)])
-        self.losses = lost
 
 
 class NoLongerAccepted(Conflict):
@@ -85,7 +84,7 @@ def activate(
     verified = _still_good(session, console, situation, staged)
     lost = takes_away(situation, verified)
     if lost and not acknowledged:
-        raise NotAcknowledged(lost)
+        raise NotAcknowledged
     row = _install(session, console, verified, staged, lost, wall=wall, now=now)
     staged.used_at, staged.installed_id = row.created_at, row.id
     session.add(staged)
@@ -127,13 +126,26 @@ def _usable(session: Session, upload_id: str, by: str, wall: datetime) -> Staged
         raise uploads.NoSuchUpload
     if staged.installed_id is not None:
         raise AlreadyUsed(staged.installed_id)
-    if staged.until <= wall:
-        raise UploadRanOut(say("A file waits for 30 minutes after its upload. Upload it again; nothing was changed."))
+    require_in_time(staged.until, wall)
     return staged
+
+
+def require_in_time(until: datetime, wall: datetime) -> None:
+    """Raises UploadRanOut once the time of a staged file is over."""
+    if until <= wall:
+        raise UploadRanOut(say("A file waits for 30 minutes after its upload. Upload it again; nothing was changed."))
 
 
 def _what_happened(session: Session) -> str:
     newest = session.exec(select(InstalledLicense).order_by(col(InstalledLicense.id).desc()).limit(1)).first()
+    taken = select(RevocationUpload).where(col(RevocationUpload.taken_at).is_not(None))
+    listed = session.exec(taken.order_by(col(RevocationUpload.taken_at).desc()).limit(1)).first()
+    if listed is not None and listed.taken_at is not None and (newest is None or newest.created_at < listed.taken_at):
+        return say(
+            "%(who)s put revocation list number %(n)s in use after you opened this page. Nothing of yours was changed.",
+            who=listed.uploaded_by,
+            n=listed.sequence,
+        )
     if newest is None:
         return say("The license in force changed after you opened this page. Nothing of yours was changed.")
     did = say("activated") if newest.standing != Standing.SCHEDULED else say("scheduled")

@@ -4,19 +4,8 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from workflow.console import store
-from workflow.console.identity import Console
 from workflow.console.store import StoredRevocations
-from workflow.database import transaction
-from workflow.errors import Conflict
 from workflow.license_file import RevocationList, TrustRoot, UntrustedRevocations, newest_list, verify_revocations
-
-
-class ListRefused(Conflict):
-    """Not a revocation list of this platform's issuer, or an older one than the one in use."""
-
-    code = "console.revocations_refused"
-    title = "This revocation list can't be used"
 
 
 def held(session: Session, trust: TrustRoot, at: datetime) -> RevocationList | None:
@@ -28,22 +17,6 @@ def held(session: Session, trust: TrustRoot, at: datetime) -> RevocationList | N
         return verify_revocations(row.raw, trust, at)
     except UntrustedRevocations:
         return None
-
-
-def take_in(console: Console, raw: bytes, now: datetime) -> bool:
-    """Takes a `.lrl` file in, which counts at once. False when it is the list that is in use already.
-
-    `now` is the effective time. Raises ListRefused; the list in use stays then.
-    """
-    with transaction(console.engine) as session:
-        trust = console.trust(session)
-        try:
-            is_new = keep(session, verify_revocations(raw, trust, now), trust, now)
-        except UntrustedRevocations as refused:
-            raise ListRefused(str(refused)) from refused
-        if is_new:
-            store.next_generation(session, now)
-        return is_new
 
 
 def keep(session: Session, offered: RevocationList, trust: TrustRoot, now: datetime) -> bool:

@@ -117,6 +117,23 @@ class StagedUpload(ConsoleTable, table=True):
     """what became of it"""
 
 
+class RevocationUpload(ConsoleTable, table=True):
+    """A revocation list that a person uploaded: it waits half an hour for the decision, and stays as history once in use."""
+
+    __tablename__ = "revocation_upload"
+
+    id: str = Field(primary_key=True)
+    raw: bytes = _bytes()
+    file_name: str
+    payload_sha256: str
+    sequence: int
+    uploaded_by: str
+    created_at: datetime = _moment(index=True)
+    until: datetime = _moment()
+    taken_at: datetime | None = _moment(nullable=True, index=True)
+    """when it was put in use; none while it waits"""
+
+
 class RefusedUpload(ConsoleTable, table=True):
     """A refused file: who, when, its digest and why. Its bytes and what it claims are not kept."""
 

@@ -66,13 +66,13 @@ def take_in(session: Session, console: Console, raw: bytes, file_name: str, by: 
     try:
         verified = verify_new(session, console, situation, raw)
     except LicenseRefused as refused:
-        return _refused(session, refused, name, len(raw), digest(raw), by, situation.now)
+        return refuse(session, refused, name, len(raw), digest(raw), by, situation.now)
     if verified.already_installed:
         known = select(InstalledLicense).where(col(InstalledLicense.payload_sha256) == verified.payload_sha256)
         return AlreadyInstalled(session.exec(known.order_by(col(InstalledLicense.id).desc())).first() or _missing())
     _forget_old(session, wall)
     staged = StagedUpload(
-        id=_reference(situation.now),
+        id=reference(situation.now),
         raw=raw,
         file_name=name,
         payload_sha256=verified.payload_sha256,
@@ -95,7 +95,7 @@ def refuse_too_large(session: Session, file_name: str, size: int, by: str, now: 
             most=MAX_ENVELOPE // 1024,
         )
     )
-    return _refused(session, refused, shown_name(file_name), size, None, by, now)
+    return refuse(session, refused, shown_name(file_name), size, None, by, now)
 
 
 def verify_new(session: Session, console: Console, situation: Situation, raw: bytes) -> VerifiedLicense:
@@ -161,12 +161,13 @@ def shown_name(file_name: str) -> str:
     return name or "unnamed file"
 
 
-def _refused(
+def refuse(
     session: Session, refused: LicenseRefused, name: str, size: int, sha256: str | None, by: str, now: datetime
 ) -> RefusedUpload:
+    """Keeps that a file was refused, and why: never what it claims. `sha256` is None for a file that was cut off."""
     message = sentence_of(refused)
     row = RefusedUpload(
-        id=_reference(now),
+        id=reference(now),
         file_name=name,
         size=size,
         file_sha256=sha256,
@@ -188,7 +189,8 @@ def _stored(checks: Sequence[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def _reference(now: datetime) -> str:
+def reference(now: datetime) -> str:
+    """A new reference of an upload, as people are shown it: UP-20261124-104351-7c1e52a0"""
     return f"UP-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 

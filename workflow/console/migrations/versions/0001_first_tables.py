@@ -17,6 +17,7 @@ TABLES = (
     "outgoing_receipt",
     "refused_upload",
     "reported_use",
+    "revocation_upload",
     "revocations",
     "sign_in_failure",
     "staged_upload",
@@ -146,6 +147,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_refused_upload_created_at", "refused_upload", ["created_at"], unique=False)
+
+    op.create_table(
+        "revocation_upload",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("file_name", sa.String(), nullable=False),
+        sa.Column("payload_sha256", sa.String(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("uploaded_by", sa.String(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("taken_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_revocation_upload_created_at", "revocation_upload", ["created_at"], unique=False)
+    op.create_index("ix_revocation_upload_taken_at", "revocation_upload", ["taken_at"], unique=False)
 
     op.create_table(
         "sign_in_failure",

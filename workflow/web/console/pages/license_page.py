@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from workflow.console import current, history, receipts
 from workflow.console.current import Held, Situation
@@ -15,14 +15,18 @@ from workflow.database import reading
 from workflow.times import utc_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
+from workflow.web.shared import flash
+from workflow.web.shared.flash import FlashKind
 from workflow.web.shared.paging import LARGEST_INTEGER, address, cursor_for, instant_from, key_from
 from workflow.web.shared.site import site_of
 
 PATH = "/console/license"
+UPLOADS = f"{PATH}/uploads"
 NEWS_FOR = timedelta(minutes=10)
 """how long "Version 3 is active" stays news when the page is loaded again"""
 
 router = APIRouter()
+UploadId = Annotated[str, Path(max_length=60)]
 
 
 @router.get(PATH)
@@ -72,6 +76,14 @@ def license_page(
             next_page=_older(listed.older_than),
             desk_url=house.desk_url,
         )
+
+
+def back_to_start(request: Request, text: str, kind: FlashKind = FlashKind.WARN) -> Response:
+    """License Management with one sentence about what just happened."""
+    answer = RedirectResponse(PATH, status_code=303)
+    site = site_of(request)
+    flash.leave(answer, site.cookies, site.pages.language(request).say(text), kind)
+    return answer
 
 
 def _card(session: Session, held: Held | None, situation: Situation) -> dict[str, object] | None:

@@ -1,32 +1,31 @@
 """An upload from the file to the decision: taken in, shown check by check, previewed, activated or scheduled."""
 
-from typing import Annotated
+from typing import assert_never
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from workflow.console import changes, current, install, publishing, uploads
+from workflow.console import changes, current, install, publishing, revocation_uploads, uploads
 from workflow.console.accounts import Person
-from workflow.console.store import StagedUpload
+from workflow.console.store import RefusedUpload, RevocationUpload, StagedUpload
 from workflow.database import reading, transaction
 from workflow.license_file import LicenseRefused, State, say, sentence_of
 from workflow.license_file.wording import joined
 from workflow.times import utc_now, wall_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
-from workflow.web.console.pages.license_page import PATH, license_page
+from workflow.web.console.pages.license_page import PATH, UPLOADS, UploadId, back_to_start, license_page
+from workflow.web.console.pages.revocation_list import in_use_already, list_page
 from workflow.web.console.upload_form import Sent, UploadUnusable, sent_license
-from workflow.web.shared import flash
 from workflow.web.shared.flash import FlashKind
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
 
-UPLOADS = f"{PATH}/uploads"
+RAN_OUT = say("This upload ran out after 30 minutes. Upload the file again.")
 
 router = APIRouter()
-UploadId = Annotated[str, Path(max_length=60)]
 
 
 @router.post(UPLOADS)
@@ -36,7 +35,7 @@ async def upload(request: Request, house: Inside, me: Administrator) -> Response
         sent = await sent_license(request)
     except UploadUnusable as problem:
         return await run_in_threadpool(license_page, request, house, status=422, problem=sentence_of(problem))
-    return await run_in_threadpool(_take_in, house, me, sent)
+    return await run_in_threadpool(_take_in, request, house, me, sent)
 
 
 @router.get(UPLOADS)
@@ -56,13 +55,16 @@ def show(request: Request, house: Inside, me: Administrator, upload_id: UploadId
     """The preview of a file that passed, or why a file was refused."""
     with reading(house.console.engine) as session:
         staged = uploads.find_staged(session, upload_id, me.address)
-        refused = None if staged else uploads.get_refused(session, upload_id)
+        listed = None if staged else revocation_uploads.find_staged(session, upload_id, me.address)
+        refused = None if staged or listed else uploads.get_refused(session, upload_id)
+    if listed is not None:
+        return _list(request, house, listed)
     if staged is None:
         return license_page(request, house, refused=refused)
     if staged.installed_id is not None:
         return RedirectResponse(f"{PATH}?done={staged.installed_id}", status_code=303)
     if staged.until <= wall_now():
-        return _back_to_start(request, say("This upload ran out after 30 minutes. Upload the file again."))
+        return back_to_start(request, RAN_OUT)
     return _preview(request, house, staged)
 
 
@@ -84,7 +86,7 @@ def activate(request: Request, house: Inside, me: Administrator, upload_id: Uplo
     except install.AlreadyUsed as done:
         return RedirectResponse(f"{PATH}?done={done.installed_id}", status_code=303)
     except install.UploadRanOut as late:
-        return _back_to_start(request, sentence_of(late))
+        return back_to_start(request, sentence_of(late))
     except install.NotAcknowledged as missing:
         return _preview_again(request, house, me, upload_id, 422, problem=sentence_of(missing))
     except install.SomeoneWasQuicker as conflict:
@@ -93,17 +95,35 @@ def activate(request: Request, house: Inside, me: Administrator, upload_id: Uplo
     return RedirectResponse(f"{PATH}?done={row.id}", status_code=303)
 
 
-def _take_in(house: House, me: Person, sent: Sent) -> Response:
+def _list(request: Request, house: House, listed: RevocationUpload) -> Response:
+    if listed.taken_at is not None:
+        return RedirectResponse(PATH, status_code=303)
+    if listed.until <= wall_now():
+        return back_to_start(request, RAN_OUT)
+    return list_page(request, house, listed)
+
+
+def _take_in(request: Request, house: House, me: Person, sent: Sent) -> Response:
     now, wall = utc_now(), wall_now()
     with transaction(house.console.engine) as session:
         if sent.is_too_large:
-            outcome: uploads.Outcome = uploads.refuse_too_large(session, sent.name, sent.size, me.address, now)
+            outcome: uploads.Outcome | revocation_uploads.Outcome = uploads.refuse_too_large(
+                session, sent.name, sent.size, me.address, now
+            )
         else:
-            outcome = uploads.take_in(session, house.console, sent.content, sent.name, me.address, now, wall)
-    if isinstance(outcome, uploads.AlreadyInstalled):
-        return RedirectResponse(f"{PATH}?same={outcome.row.id}", status_code=303)
-    anchor = "" if isinstance(outcome, StagedUpload) else "#upload-result"
-    return RedirectResponse(f"{UPLOADS}/{outcome.id}{anchor}", status_code=303)
+            take_in = revocation_uploads.take_in if revocation_uploads.is_list(sent.content) else uploads.take_in
+            outcome = take_in(session, house.console, sent.content, sent.name, me.address, now, wall)
+    match outcome:
+        case uploads.AlreadyInstalled():
+            return RedirectResponse(f"{PATH}?same={outcome.row.id}", status_code=303)
+        case revocation_uploads.AlreadyInUse():
+            return back_to_start(request, in_use_already(outcome.sequence), FlashKind.INFO)
+        case RefusedUpload():
+            return RedirectResponse(f"{UPLOADS}/{outcome.id}#upload-result", status_code=303)
+        case StagedUpload() | RevocationUpload():
+            return RedirectResponse(f"{UPLOADS}/{outcome.id}", status_code=303)
+        case _:
+            assert_never(outcome)
 
 
 def _preview_again(
@@ -127,9 +147,9 @@ def _preview(
             late = say("%(file)s can no longer be used. %(problem)s", file=staged.file_name, problem=sentence_of(refused))
             if conflict:
                 return license_page(request, house, status=status, conflict=joined((conflict, late)))
-            return _back_to_start(request, late)
+            return back_to_start(request, late)
     if verified.already_installed:
-        return _back_to_start(request, install.ALREADY_THERE)
+        return back_to_start(request, install.ALREADY_THERE)
     compared, lost = install.preview(situation, verified), install.takes_away(situation, verified)
     checked = tuple(each for each in shown.checks_of(staged.checks))
     return site_of(request).pages.page(
@@ -151,10 +171,3 @@ def _preview(
         problem=problem,
         conflict=conflict,
     )
-
-
-def _back_to_start(request: Request, text: str) -> Response:
-    answer = RedirectResponse(PATH, status_code=303)
-    site = site_of(request)
-    flash.leave(answer, site.cookies, site.pages.language(request).say(text), FlashKind.WARN)
-    return answer
