@@ -54,9 +54,8 @@ def test_a_newer_one_replaces_it_and_both_stay_in_the_history(console: Console) 
 def test_what_is_taken_away_needs_an_acknowledgement(console: Console) -> None:
     activated(console, vendor.lic(1))
     upload = staged(console, vendor.fewer(2))
-    with pytest.raises(install.NotAcknowledged) as refused:
+    with pytest.raises(install.NotAcknowledged):
         activate(console, upload.id, acknowledged=False)
-    assert [each.text for each in refused.value.losses] == ["Speech models stop working"]
     assert standings(console) == {1: Standing.CURRENT}
     row = activate(console, upload.id)
     assert [unpacked(each) for each in row.acknowledged] == ["Speech models stop working"]
