@@ -18,7 +18,7 @@ from workflow.domain.terms import (
     LicenseRequest,
     RequestType,
     TermsRefused,
-    check,
+    already_over,
     last_usable_day,
     read_request,
     start_of_day,
@@ -226,9 +226,9 @@ def test_a_license_may_run_as_long_as_its_environment_and_kind_allow_and_no_day_
         last_day = (FIRST + timedelta(days=days - 1)).isoformat()
         return stated(environment=environment, kind=kind, validity__last_day=last_day)
 
-    check(running(longest), FIRST)
+    assert running(longest).terms.days == longest
     with pytest.raises(TermsRefused) as refused:
-        check(running(longest + 1), FIRST)
+        running(longest + 1)
     (problem,) = refused.value.problems
     assert (problem.field, problem.code) == ("validity.last_day", "too_long")
     assert f"{longest} days at most" in problem.message
@@ -236,9 +236,14 @@ def test_a_license_may_run_as_long_as_its_environment_and_kind_allow_and_no_day_
 
 def test_today_can_be_the_last_day_and_yesterday_cannot() -> None:
     one_day = stated(validity__last_day="2026-11-02")
-    check(one_day, date(2026, 11, 2))
-    with pytest.raises(TermsRefused, match="1 answer needs fixing"):
-        check(one_day, date(2026, 11, 3))
+    assert already_over(one_day, date(2026, 11, 2)) == []
+    assert [each.code for each in already_over(one_day, date(2026, 11, 3))] == ["in_the_past"]
+
+
+def test_a_validity_that_does_not_fit_is_told_together_with_what_is_missing() -> None:
+    with pytest.raises(TermsRefused, match="3 answers need fixing") as refused:
+        stated(validity__last_day="2040-11-02", modules=[], recipients=[])
+    assert {each.field for each in refused.value.problems} == {"modules", "recipients", "validity.last_day"}
 
 
 def test_both_days_are_usable_from_midnight_to_midnight_where_the_customer_is() -> None:

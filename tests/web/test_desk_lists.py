@@ -15,7 +15,7 @@ from tests.workers.company import Company
 from workflow.database import transaction
 from workflow.db.tables import Application, IssuedLicense
 from workflow.domain.events import Job
-from workflow.services import customers
+from workflow.services import applications, customers
 from workflow.times import wall_now
 from workflow.web.shared.paging import PAGE_SIZE, CursorUnusable, cursor_for, time_and_id
 
@@ -149,3 +149,14 @@ def test_customers_are_found_by_a_part_of_their_name(browser: Open, company: Com
     assert sum(shown) == PAGE_SIZE
     assert f"X-{shown.index(False):03}" in second
     assert auditor.open("/customers/new").status_code == 403
+
+
+def test_a_draft_shows_the_environment_it_names_so_far(browser: Open, company: Company) -> None:
+    with transaction(company.engine) as session:
+        raw = {"tenant_id": "T-20817", "environment": "DEV"}
+        applications.save_draft(session, company.liaison, raw, wall_now())
+    liaison = browser("liaison")
+    liaison.open("/applications")
+    assert '<span class="env DEV">DEV</span>' in liaison.page.text
+    assert "Logistics Co., Ltd. DEV APP-" in liaison.words
+    assert "Ltd. DEV DEV" not in liaison.words

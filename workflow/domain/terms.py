@@ -156,7 +156,8 @@ def last_usable_day(valid_until: datetime, time_zone: str) -> date:
 
 
 def read_request(raw: Mapping[str, Any], catalogue: Catalogue) -> LicenseRequest:
-    """The request stated in `raw` (its shape: examples/applications). Raises TermsRefused naming every bad field."""
+    """The request stated in `raw` (its shape: examples/applications). Raises TermsRefused naming every bad field, and a
+    validity that its environment or kind does not allow."""
     form = _Form(raw)
     tenant_id = form.text("tenant_id", "Enter the tenant ID, for example T-20817.", longest=64)
     environment = form.choice("environment", EnvironmentName, "Choose DEV, UAT or PROD.")
@@ -172,6 +173,8 @@ def read_request(raw: Mapping[str, Any], catalogue: Catalogue) -> LicenseRequest
     last_day = form.day("validity.last_day", "Enter the last day, for example 2027-12-31.")
     if first_day and last_day and last_day < first_day:
         form.refuse("validity.last_day", "before_first_day", f"The last day must be on or after {first_day:%-d %b %Y}.")
+    elif first_day and last_day and not form.problems.keys() & {"environment", "kind", "validity.first_day"}:
+        form.add(_too_long(environment, kind, (last_day - first_day).days + 1))
     recipients = form.texts("recipients", "Choose at least one recipient of the license file.")
     label = form.optional_text("label", 40)
     contract_reference = form.optional_text("contract_reference", MAX_REFERENCE)
@@ -198,24 +201,20 @@ def longest_days(environment: EnvironmentName, kind: LicenseKind) -> int:
     return min(LONGEST_DAYS[environment], LONGEST_KIND_DAYS.get(kind, LONGEST_DAYS[environment]))
 
 
-def check(request: LicenseRequest, today: date) -> None:
-    """Raises TermsRefused unless the validity fits the environment and the kind, and has not ended before `today`."""
-    problems: list[Problem] = []
-    terms = request.terms
-    longest = longest_days(request.environment, terms.kind)
-    if terms.days > longest:
-        what = f"{request.environment} licenses" if terms.kind is LicenseKind.STANDARD else f"A {terms.kind} license"
-        problems.append(
-            Problem(
-                "validity.last_day",
-                "too_long",
-                f"{what} can run for {longest} days at most; this one has {terms.days}. Choose an earlier last day.",
-            )
-        )
-    if terms.last_day < today:
-        problems.append(Problem("validity.last_day", "in_the_past", "The last day has passed. Choose a day from today on."))
-    if problems:
-        raise refused(problems)
+def already_over(request: LicenseRequest, today: date) -> list[Problem]:
+    """The problem of a license whose last day has passed; none when it has not."""
+    if request.terms.last_day >= today:
+        return []
+    return [Problem("validity.last_day", "in_the_past", "The last day has passed. Choose a day from today on.")]
+
+
+def _too_long(environment: EnvironmentName, kind: LicenseKind, days: int) -> list[Problem]:
+    longest = longest_days(environment, kind)
+    if days <= longest:
+        return []
+    what = f"{environment} licenses" if kind is LicenseKind.STANDARD else f"A {kind} license"
+    said = f"{what} can run for {longest} days at most; this one has {days}. Choose an earlier last day."
+    return [Problem("validity.last_day", "too_long", said)]
 
 
 def refused(problems: list[Problem]) -> TermsRefused:
@@ -233,6 +232,10 @@ class _Form:
 
     def refuse(self, field: str, code: str, message: str) -> None:
         self.problems.setdefault(field, Problem(field, code, message))
+
+    def add(self, problems: list[Problem]) -> None:
+        for each in problems:
+            self.problems.setdefault(each.field, each)
 
     def raise_problems(self) -> None:
         if self.problems:

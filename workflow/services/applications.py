@@ -33,7 +33,7 @@ from workflow.domain.events import (
 )
 from workflow.domain.policy import Policy, Route, StepKind
 from workflow.domain.roles import Actor, Permission, require
-from workflow.domain.terms import LicenseRequest, RequestType, check, day_in, longest_days, read_request, refused
+from workflow.domain.terms import LicenseRequest, RequestType, already_over, day_in, longest_days, read_request, refused
 from workflow.errors import Conflict, Forbidden, Problem
 from workflow.services import delegations
 from workflow.services.claims import digest_of, require_fits
@@ -143,7 +143,7 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
         message = f"There is no customer with the tenant ID {request.tenant_id}. Check it, or add the customer first."
         raise refused([Problem("tenant_id", "unknown", message)])
     environment = customers.find_environment(session, tenant.id, request.environment.value, request.label)
-    problems: list[Problem] = []
+    problems = already_over(request, day_in(request.terms.time_zone, now))
     if environment is None:
         message = f"{tenant.company} has no {request.environment} labelled {request.label!r}. Add it on the customer's page."
         problems.append(Problem("label" if request.label else "environment", "unknown", message))
@@ -155,7 +155,6 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
     if problems or environment is None:
         raise refused(problems)
     _check_request_type(session, request, environment)
-    check(request, day_in(request.terms.time_zone, now))
     wording = {entry.code: entry.text or entry.name for entry in desk.catalogue.restrictions}
     content = ApplicationContent(
         license_id=environment.license_id,

@@ -1,5 +1,6 @@
 """Applications with their revisions, requirements and votes."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from workflow.db.tables import (
 from workflow.db.upsert import insert_into
 from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, Role, may
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import NotFound
 
 MOST_IN_HAND = 20
@@ -211,9 +213,16 @@ def list_applications(session: Session, actor: Actor, page: Page) -> list[Listed
     for condition in (_visible_to(session, actor), *_filters(page)):
         query = query.where(condition)
     return [
-        ListedApplication(application, company or application.title, environment or "", owner)
+        ListedApplication(application, company, environment, owner) if company else _drafted(application, owner)
         for application, company, environment, owner in session.exec(query)
     ]
+
+
+def _drafted(application: Application, owner: str) -> ListedApplication:
+    """What was never submitted belongs to no environment yet; it names one, in its answers and in its title."""
+    named = json.loads(application.draft).get("environment")
+    environment = next((each.value for each in EnvironmentName if each == named), "")
+    return ListedApplication(application, application.title.removesuffix(environment).rstrip(), environment, owner)
 
 
 def waiting_for(
