@@ -36,7 +36,7 @@ BATCH = 500
 TOGETHER = {Job.SIGN.value: 25, Job.DELIVER.value: 5, Job.LETTER.value: 10}
 """How many jobs of a kind a message may carry. Signatures share a transaction; messages are sent one after the other, and no
 license should wait long for the one before it."""
-BREATH = 0.1
+BREATH = 0.2
 """Seconds between two rounds once a round found work on more than one application. A single one's steps never wait; under load
 each round finds more, what is found travels together, and the relay leaves the processor to the workers."""
 PAUSE_AFTER_FAILURE = 1.0

@@ -19,7 +19,7 @@ from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import customers, deliveries, licenses, moves
 from workflow.db.queries.deliveries import Handover
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
-from workflow.domain.application import Action, Standing, Status, allows
+from workflow.domain.application import Action, Standing
 from workflow.domain.content import ApplicationContent, content_from
 from workflow.domain.delivery import DeliveryState
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
@@ -153,11 +153,10 @@ def record_accepted(
     """The mail server took the message. A license's first acceptance moves the application to delivered."""
     deliveries.set_accepted(session, delivery, code=code, reply=reply, resolved_by=resolved_by, now=now)
     if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
-        application = _locked(session, delivery.application)
         accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
         )
-        arrived = _deliver(session, application, now) if delivery.channel == "smime" else []
+        application, arrived = _arrive(session, delivery.application, proof=delivery.channel == "smime", now=now)
         outbox.record_all(session, [accepted, *arrived], actor, now, application=application)
 
 
@@ -222,21 +221,21 @@ def record_download(session: Session, actor: Actor, application: Application, th
     """The license file for someone who takes it from a page; kept in the history. An administrator's download through the
     portal is proof of delivery."""
     issued = licenses.get_of_application(session, application.id)
-    locked = _locked(session, application.id)
     downloaded = LicenseDownloaded(issued.license_id, issued.version, through)
-    arrived = _deliver(session, locked, now) if through == "portal" else []
+    locked, arrived = _arrive(session, application.id, proof=through == "portal", now=now)
     outbox.record_all(session, [downloaded, *arrived], actor, now, application=locked)
     return issued
 
 
-def _deliver(session: Session, application: Application, now: datetime) -> list[Event]:
-    """Moves the application to delivered and returns what that adds to its history. Nothing for one that is beyond it: a late
-    answer of a mail server must not pull an activated license back, administrators can be quicker."""
-    if not allows(Status(application.status), Action.DELIVER):
-        return []
-    moves.move(session, application, Action.DELIVER, now)
-    license_id, version = licenses.set_delivered(session, application.id, now)
-    return [LicenseDelivered(license_id, version)]
+def _arrive(session: Session, application: UUID, *, proof: bool, now: datetime) -> tuple[Application, list[Event]]:
+    """With proof that somebody has the file: moves the application to delivered and returns what that adds to its history.
+    Nothing for one that is beyond it: a late answer of a mail server must not pull an activated license back, administrators
+    can be quicker. The application stays as it is until the commit."""
+    moved = moves.move_if_allowed(session, application, Action.DELIVER, now) if proof else None
+    if moved is None:
+        return _locked(session, application), []
+    license_id, version = licenses.set_delivered(session, application, now)
+    return moved, [LicenseDelivered(license_id, version)]
 
 
 def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: str, now: datetime) -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import CursorResult, bindparam, update
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
+from workflow.database import UtcDateTime
 from workflow.db.tables import Application, EventRow, table_of
-from workflow.domain.application import Action, Status, next_status
+from workflow.domain.application import Action, Status, allows, next_status
 from workflow.errors import Conflict
 
 _APPLICATION = table_of(Application)
@@ -86,6 +90,24 @@ def move_all(session: Session, applications: Sequence[Application], action: Acti
     session.flush()
     if not _write(session, targets, now):
         raise already_moved(session, applications[0]) if len(applications) == 1 else AlreadyMoved()
+
+
+def move_if_allowed(session: Session, application: UUID, action: Action, now: datetime) -> Application | None:
+    """Moves an application from whatever status it is in, in one statement; None when the table has no such move from there."""
+    return session.execute(_from_any(action), {"at": now, "moved": application}).scalar_one_or_none()
+
+
+@cache
+def _from_any(action: Action) -> ReturningUpdate[Application]:
+    sources = [status for status in Status if allows(status, action)]
+    (target,) = {next_status(status, action) for status in sources}
+    return (
+        update(Application)
+        .where(col(Application.id) == bindparam("moved"), col(Application.status).in_(sources))
+        .values(status=target.value, version=col(Application.version) + 1, updated_at=bindparam("at", type_=UtcDateTime))
+        .returning(Application)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
 
 
 def _write(session: Session, targets: Sequence[tuple[Application, Status]], now: datetime) -> bool:
