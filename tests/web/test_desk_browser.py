@@ -167,7 +167,15 @@ def pages_of(made: dict[str, str]) -> dict[str, list[str]]:
             "/nowhere",
         ],
         "approver": ["/", "/approvals", f"/approvals/{made['waiting']}", "/approvals?tab=decided"],
-        "operator": ["/", "/people", "/people/new", f"/people/{made['person']}", "/profile/security", "/operations"],
+        "operator": [
+            "/",
+            "/people",
+            "/people/new",
+            "/people/away",
+            f"/people/{made['person']}",
+            "/profile/security",
+            "/operations",
+        ],
         "administrator": ["/"],
         "auditor": ["/operations", "/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],
     }

@@ -41,6 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     customers.router,
     operations.router,
+    away.for_operators,  # /people/away before /people/{person_id}
     people.router,
     security.router,
     away.router,

@@ -1,6 +1,7 @@
-"""Out of office: an approver says who acts for them, and ends it."""
+"""Out of office: an approver says who acts for them, and ends it. Operators see who acts for whom, and can end it, too."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 from uuid import UUID
@@ -16,13 +17,15 @@ from workflow.domain.terms import day_in, last_usable_day
 from workflow.errors import Conflict, Invalid, Problem
 from workflow.services import delegations
 from workflow.times import utc_now
-from workflow.web.desk.access import Approver, House, Inside, Me
+from workflow.web.desk.access import Approver, House, Inside, Me, Operator
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted
 from workflow.web.shared.site import site_of
 
 router = APIRouter(prefix="/profile/away")
+for_operators = APIRouter(prefix="/people/away")
 PAGE = "/profile/away"
+EVERYBODY = "/people/away"
 FIELDS = ("to", "first_day", "last_day", "reason")
 _NOTHING_TYPED: Mapping[str, str] = MappingProxyType(dict.fromkeys(FIELDS, ""))
 
@@ -66,6 +69,49 @@ def end(request: Request, house: Inside, me: Approver, delegation: UUID, form: P
     with transaction(house.engine) as session:
         delegations.end(session, me.actor, delegation, utc_now())
     return go_on(request, PAGE, "Ended. Nobody acts for you on these days any more.")
+
+
+@dataclass(frozen=True)
+class Away:
+    """Somebody out of office, who acts for them, and on which days of theirs."""
+
+    id: UUID
+    giver: str
+    colleague: str
+    first_day: date
+    last_day: date
+    reason: str
+    begun: bool
+
+
+@for_operators.get("")
+def show_all(request: Request, house: Inside, me: Operator) -> Response:
+    """Who acts for whom, now and later."""
+    with reading(house.engine) as session:
+        now = utc_now()
+        rows = queries.not_over(session, now)
+        known = {each: people.get_person(session, each) for row in rows for each in (row.giver, row.delegate)}
+    lines = [
+        Away(
+            row.id,
+            known[row.giver].name,
+            known[row.delegate].name,
+            day_in(known[row.giver].time_zone, row.starts_at),
+            last_usable_day(row.ends_at, known[row.giver].time_zone),
+            row.reason,
+            begun=row.starts_at <= now,
+        )
+        for row in rows
+    ]
+    return site_of(request).pages.page(request, "pages/desk/people/away.html", lines=lines)
+
+
+@for_operators.post("/{delegation}/end")
+def end_one(request: Request, house: Inside, me: Operator, delegation: UUID, form: Posted) -> Response:
+    """Ends it now, whoever gave it."""
+    with transaction(house.engine) as session:
+        delegations.end(session, me.actor, delegation, utc_now())
+    return go_on(request, EVERYBODY, "Ended. What was decided until now stands.")
 
 
 def _day(typed: str) -> date | None:

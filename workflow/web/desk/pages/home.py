@@ -19,8 +19,9 @@ from workflow.domain.application import Status
 from workflow.domain.roles import Permission
 from workflow.domain.terms import day_in
 from workflow.errors import NotFound
+from workflow.services import second_factor
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import Inside, Me, SignedIn
+from workflow.web.desk.access import House, Inside, Me, SignedIn
 from workflow.web.desk.pages.approvals import QueueItem, queue_item
 from workflow.web.desk.shown.checks import days_left
 from workflow.web.desk.shown.states import STANDING_BADGES, Badge, Step, simple_steps, status_badge
@@ -71,6 +72,8 @@ class Approver:
     waiting: Sequence[QueueItem]
     total: int
     decided_this_week: int
+    second_factor_missing: bool
+    """Votes on PROD need one, and this approver has none."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def show(request: Request, house: Inside, me: SignedIn) -> Response:
     """The page."""
     with reading(house.engine) as session:
         liaison = _liaison(session, me) if me.may(Permission.APPLY) else None
-        approver = _approver(session, me) if me.may(Permission.DECIDE) else None
+        approver = _approver(session, house, me) if me.may(Permission.DECIDE) else None
         operator = _operator(session) if me.may(Permission.OPERATE) else None
         files = _files(session, me)
     return site_of(request).pages.page(
@@ -149,13 +152,14 @@ def _open_one(each: Application) -> OpenOne:
     )
 
 
-def _approver(session: Session, me: Me) -> Approver:
+def _approver(session: Session, house: House, me: Me) -> Approver:
     now = utc_now()
     waiting = application_queries.waiting_for(session, me.actor, me.groups, me.lent, limit=SHOWN)
     return Approver(
         waiting=[queue_item(each, now) for each in waiting],
         total=me.waiting,
         decided_this_week=overview.decided_since(session, me.person_id, now - WEEK),
+        second_factor_missing=house.settings.second_factor_for_prod and not second_factor.is_on(session, me.person_id),
     )
 
 
