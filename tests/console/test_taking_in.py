@@ -3,15 +3,25 @@
 from datetime import timedelta
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from tests.console import vendor
 from tests.console.acting import activate, activated, look, staged, taken_in
-from workflow.console import install, uploads
+from workflow.console import install, receipts, uploads
 from workflow.console.identity import Console
-from workflow.console.store import RefusedUpload, StagedUpload
+from workflow.console.store import OutgoingReceipt, RefusedUpload, StagedUpload
 from workflow.database import reading, transaction
-from workflow.license_file import LICENSE_TYPE, BindingMode, Bindings, Environment, Licensee, sign_document
+from workflow.license_file import (
+    LICENSE_TYPE,
+    BindingMode,
+    Bindings,
+    Environment,
+    Licensee,
+    ReceiptClaims,
+    ReceiptEvent,
+    sign_document,
+    verify_receipt,
+)
 from workflow.times import utc_now, wall_now
 
 
@@ -165,3 +175,30 @@ def test_a_very_long_file_name_is_shortened_in_the_middle() -> None:
     name = uploads.shown_name("x" * 500 + "-v3.lic")
     assert len(name) <= uploads.LONGEST_NAME
     assert name.endswith("…-v3.lic")
+
+
+def written(console: Console) -> list[ReceiptClaims]:
+    """The receipts so far, oldest first."""
+    with reading(console.engine) as session:
+        rows = session.exec(select(OutgoingReceipt).order_by(col(OutgoingReceipt.sequence))).all()
+    return [verify_receipt(row.raw).claims for row in rows]
+
+
+def test_a_genuine_file_that_is_refused_leaves_a_receipt_with_the_code(console: Console) -> None:
+    activated(console, vendor.lic(2))
+    refused = taken_in(console, vendor.lic(1))
+    assert isinstance(refused, RefusedUpload)
+    first, second = written(console)
+    assert (second.event, second.reason, second.version) == (ReceiptEvent.REFUSED, "OLDER_THAN_CURRENT", 1)
+    with reading(console.engine) as session:
+        row = receipts.of_refusal(session, refused.id)
+        assert row is not None
+        assert receipts.file_name(row) == f"{vendor.LICENSE_ID}-v1-refused.lrc"
+        assert second.previous == receipts.of_license(session, 1)[0].payload_sha256
+    assert first.event is ReceiptEvent.ACTIVATED
+
+
+@pytest.mark.parametrize("raw", [b"hello", vendor.lic(key="a stranger"), vendor.lic().replace(b'"sig": "', b'"sig": "AAAA')])
+def test_a_file_that_nobody_issued_leaves_no_receipt(console: Console, raw: bytes) -> None:
+    assert isinstance(taken_in(console, raw), RefusedUpload)
+    assert written(console) == []

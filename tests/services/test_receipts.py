@@ -265,6 +265,18 @@ def test_a_report_of_trouble_is_evidence_and_moves_nothing(office: Office, event
     assert office.status(number) == "delivered"
 
 
+def test_who_hands_a_receipt_in_as_a_file_is_told_once(office: Office) -> None:
+    number = office.delivered()
+    office.confirm()
+    raw = office.receipt(number)
+    for _ in range(2):
+        with office.work() as session:
+            assert receipts.hand_in(session, people.LIAISON, raw, office.now) is not None
+    told = [row for row in office.history(number) if row.type == "receipt.handed_in"]
+    assert [row.actor for row in told] == [people.LIAISON.label]
+    assert office.status(number) == "activated"
+
+
 def test_the_renewal_supersedes_its_predecessor_in_one_go(office: Office) -> None:
     first = office.activated()
     second = office.renewal_of(first)

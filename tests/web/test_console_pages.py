@@ -591,3 +591,12 @@ def use_list(visitor: Visitor, **fields: str) -> Response:
     assert generation, visitor.text
     assert action, visitor.text
     return visitor.post(action[1], **{"generation": generation[1], **fields})
+
+
+def test_the_receipt_of_a_refusal_can_be_downloaded(admin: Visitor) -> None:
+    installed(admin, vendor.lic(2))
+    admin.upload(vendor.lic(1))
+    assert "Refusal: this console has no way to the desk; send the file" in admin.text
+    address = re.findall(r'href="(/console/license/receipts/\d+)"', admin.page.text)
+    raw = admin.client.get(address[-1]).content
+    assert verify_receipt(raw).claims.reason == "OLDER_THAN_CURRENT"

@@ -247,3 +247,5 @@ def test_a_receipt_that_came_as_a_file_is_taken_on_the_page_of_its_license(compa
     liaison.send(f"{address}/receipts", {"receipt": ("activated.lrc", raw)})
     assert "The receipt is kept and counts: activated" in liaison.words
     assert company.application(number).status == "activated"
+    liaison.open(f"/applications/{number}")
+    assert liaison.words.count("handed in the receipt (activated) of installation") == 1

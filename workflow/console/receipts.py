@@ -23,6 +23,7 @@ from workflow.license_file import (
     ClockHealth,
     Environment,
     Installation,
+    LicenseRefused,
     ReceiptClaims,
     ReceiptEvent,
     TrustRoot,
@@ -71,14 +72,60 @@ def write(
     """
     if row.id is None:
         raise ValueError("a license is stored before its receipt is written")
+    about = _About(row.license_id, row.version, row.payload_sha256)
+    receipt = _signed(session, console, about, event, "", trust, clock, now)
+    receipt.installed_id = row.id
+    return receipt
+
+
+def write_refusal(
+    session: Session,
+    console: Console,
+    refused: LicenseRefused,
+    upload_id: str,
+    trust: TrustRoot,
+    clock: ClockReading,
+    now: datetime,
+) -> OutgoingReceipt | None:
+    """The same for a file that was refused, so that the desk learns that its license did not arrive where it should.
+
+    None when the file is not genuine: it names no license that anybody has issued.
+    """
+    if refused.claims is None or refused.payload_sha256 is None:
+        return None
+    about = _About(refused.claims.license_id, refused.claims.version, refused.payload_sha256)
+    receipt = _signed(session, console, about, ReceiptEvent.REFUSED, refused.code, trust, clock, now)
+    receipt.refused_id = upload_id
+    return receipt
+
+
+@dataclass(frozen=True)
+class _About:
+    """The license that a receipt names."""
+
+    license_id: str
+    version: int
+    payload_sha256: str
+
+
+def _signed(
+    session: Session,
+    console: Console,
+    about: _About,
+    event: ReceiptEvent,
+    reason: str,
+    trust: TrustRoot,
+    clock: ClockReading,
+    now: datetime,
+) -> OutgoingReceipt:
     listed = revocations.held(session, trust, clock.now)
     claims = ReceiptClaims(
         receipt_id=str(uuid4()),
-        license_id=row.license_id,
-        version=row.version,
-        payload_sha256=row.payload_sha256,
+        license_id=about.license_id,
+        version=about.version,
+        payload_sha256=about.payload_sha256,
         event=event,
-        reason="",
+        reason=reason,
         tenant_id=console.identity.tenant_id,
         environment=Environment(console.identity.environment),
         installation=Installation.of(console.identity.installation_id, console.signer),
@@ -94,7 +141,6 @@ def write(
         receipt_id=claims.receipt_id,
         raw=raw,
         payload_sha256=verify_receipt(raw).payload_sha256,
-        installed_id=row.id,
         event=event.value,
         created_at=clock.now,
         next_at=now,
@@ -109,6 +155,11 @@ def of_license(session: Session, installed_id: int) -> Sequence[OutgoingReceipt]
     return session.exec(found.order_by(col(OutgoingReceipt.sequence))).all()
 
 
+def of_refusal(session: Session, upload_id: str) -> OutgoingReceipt | None:
+    """The receipt about a refused file; None when the file was not genuine."""
+    return session.exec(select(OutgoingReceipt).where(col(OutgoingReceipt.refused_id) == upload_id)).first()
+
+
 def get_receipt(session: Session, sequence: int) -> OutgoingReceipt:
     """The receipt with this number. Raises NoSuchReceipt."""
     found = session.get(OutgoingReceipt, sequence)
@@ -117,9 +168,10 @@ def get_receipt(session: Session, sequence: int) -> OutgoingReceipt:
     return found
 
 
-def file_name(receipt: OutgoingReceipt, row: InstalledLicense) -> str:
+def file_name(receipt: OutgoingReceipt) -> str:
     """PROD-7Q2MX-4TBK9-HZ0CE-v2-activated.lrc"""
-    return f"{row.license_id}-v{row.version}-{receipt.event}.lrc"
+    claims = verify_receipt(receipt.raw).claims
+    return f"{claims.license_id}-v{claims.version}-{receipt.event}.lrc"
 
 
 def desk_address(console: Console, configured: str | None) -> str | None:

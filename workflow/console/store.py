@@ -208,7 +208,9 @@ class OutgoingReceipt(ConsoleTable, table=True):
     receipt_id: str = Field(unique=True)
     raw: bytes = _bytes()
     payload_sha256: str
-    installed_id: int
+    installed_id: int | None = Field(default=None, index=True)
+    """the license it is about; none for a refused file"""
+    refused_id: str | None = Field(default=None, index=True)
     event: str
     created_at: datetime = _moment()
     state: str = SendState.WAITING

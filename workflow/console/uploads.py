@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
-from workflow.console import clock, current
+from workflow.console import clock, current, receipts
 from workflow.console.current import Situation
 from workflow.console.identity import Console, digest
 from workflow.console.said import packed
@@ -66,7 +66,9 @@ def take_in(session: Session, console: Console, raw: bytes, file_name: str, by: 
     try:
         verified = verify_new(session, console, situation, raw)
     except LicenseRefused as refused:
-        return refuse(session, refused, name, len(raw), digest(raw), by, situation.now)
+        row = refuse(session, refused, name, len(raw), digest(raw), by, situation.now)
+        receipts.write_refusal(session, console, refused, row.id, situation.trust, situation.clock, wall)
+        return row
     if verified.already_installed:
         known = select(InstalledLicense).where(col(InstalledLicense.payload_sha256) == verified.payload_sha256)
         return AlreadyInstalled(session.exec(known.order_by(col(InstalledLicense.id).desc())).first() or _missing())

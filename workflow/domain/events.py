@@ -301,6 +301,19 @@ class LicenseScheduled(Event):
 
 
 @dataclass(frozen=True)
+class ReceiptHandedIn(Event):
+    """Somebody brought a receipt as a file, from a platform with no way to this desk. Its signature is the credential; who
+    carried it is a fact for the history."""
+
+    type = "receipt.handed_in"
+    license_id: str
+    version: int
+    installation: str
+    receipt_id: str
+    event: str
+
+
+@dataclass(frozen=True)
 class ReceiptKept(Event):
     """A receipt arrived that changes no status (too late, or of a refusal): kept as evidence."""
 

@@ -11,7 +11,7 @@ from .errors import LicenseRefused
 from .wording import say, sentence_of
 
 if TYPE_CHECKING:
-    from .claims import Contact
+    from .claims import LicenseClaims
 
 
 class Result(StrEnum):
@@ -82,7 +82,8 @@ class CheckList:
     """
 
     def __init__(self) -> None:
-        self.contact: Contact | None = None
+        self.claims: LicenseClaims | None = None
+        self.payload_sha256: str | None = None
         self._results: dict[str, tuple[Result, Detail | None]] = {}
         self._notes: list[Check] = []
 
@@ -98,7 +99,7 @@ class CheckList:
             return
         self._results[name] = Result.FAILED, lambda: sentence_of(refused)
         refused.checks = self.all()
-        refused.contact = self.contact
+        refused.claims, refused.payload_sha256 = self.claims, self.payload_sha256
 
     def passed(self, name: str, detail: Detail) -> None:
         """Say what was found when the check passed."""

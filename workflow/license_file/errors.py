@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from .checks import Check
-    from .claims import Contact
+    from .claims import Contact, LicenseClaims
 
 
 class LicenseRefused(Exception):
     """A file that must not be used. `str(error)` tells an administrator what is wrong and what to do.
 
     `code` is stable and may be logged or looked up. `checks` lists what was checked until then. `contact` is the
-    desk named in the file, present only when the signature was good: an unsigned address must not be shown.
+    desk named in the file, present only when the signature was good: an unsigned address must not be shown. So are `claims`
+    and `payload_sha256`, what a genuine file says that is refused nevertheless.
     """
 
     code: ClassVar[str] = "REFUSED"
@@ -21,7 +22,13 @@ class LicenseRefused(Exception):
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.checks: tuple[Check, ...] = ()
-        self.contact: Contact | None = None
+        self.claims: LicenseClaims | None = None
+        self.payload_sha256: str | None = None
+
+    @property
+    def contact(self) -> Contact | None:
+        """Whom to ask about it."""
+        return self.claims.contact if self.claims else None
 
 
 class TooLarge(LicenseRefused):

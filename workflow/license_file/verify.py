@@ -78,8 +78,9 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
                 )
             )
         checks.passed("key", lambda: say("An issuer key for %(environment)s", environment=issued_for))
-    checks.contact = claims.contact
-    verification = _Verification(claims, sha256(envelope.payload).hexdigest(), root, at, checks)
+    digest = sha256(envelope.payload).hexdigest()
+    checks.claims, checks.payload_sha256 = claims, digest
+    verification = _Verification(claims, digest, root, at, checks)
     if expected is None:
         for name in ("tenant", "environment", "license_id", "installation", "revocation", "version", "validity"):
             checks.skip(name, lambda: say("Only the signature and the content were asked about."))

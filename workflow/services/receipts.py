@@ -19,6 +19,7 @@ from workflow.domain.events import (
     LicenseActivated,
     LicenseScheduled,
     LicenseSuperseded,
+    ReceiptHandedIn,
     ReceiptKept,
     SystemFact,
 )
@@ -86,6 +87,22 @@ def record_receipt(session: Session, raw: bytes, now: datetime) -> Receipt | Non
     session.flush()  # a second one with this id fails here, before it is applied
     if installation.confirmed_at is not None:
         _apply(session, receipt, issued, verified, now)
+    return receipt
+
+
+def hand_in(session: Session, actor: Actor, raw: bytes, now: datetime) -> Receipt | None:
+    """`record_receipt` for a file that a person brings; the history of the application says who.
+
+    The person vouches for nothing: the signature stays the only credential. What has arrived before is not told again.
+    """
+    claims = verify_receipt(raw).claims
+    is_news = session.get(Receipt, claims.receipt_id) is None
+    receipt = record_receipt(session, raw, now)
+    if receipt is not None and is_news:
+        issued = licenses.get_license(session, receipt.license)
+        application = session.get(Application, issued.application, with_for_update=True, populate_existing=True)
+        fact = ReceiptHandedIn(claims.license_id, claims.version, claims.installation.id, claims.receipt_id, claims.event.value)
+        outbox.record(session, fact, actor, now, application=application)
     return receipt
 
 

@@ -109,7 +109,8 @@ def upgrade() -> None:
         sa.Column("receipt_id", sa.String(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("payload_sha256", sa.String(), nullable=False),
-        sa.Column("installed_id", sa.Integer(), nullable=False),
+        sa.Column("installed_id", sa.Integer(), nullable=True),
+        sa.Column("refused_id", sa.String(), nullable=True),
         sa.Column("event", sa.String(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -120,6 +121,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sequence"),
         sa.UniqueConstraint("receipt_id"),
     )
+    op.create_index("ix_outgoing_receipt_installed_id", "outgoing_receipt", ["installed_id"], unique=False)
+    op.create_index("ix_outgoing_receipt_refused_id", "outgoing_receipt", ["refused_id"], unique=False)
     op.create_index("ix_outgoing_receipt_next_at", "outgoing_receipt", ["next_at"], unique=False)
 
     op.create_table(

@@ -37,8 +37,7 @@ def receipt(house: Inside, me: Administrator, sequence: RowNumber) -> Response:
     """A receipt as a file, for a desk that this machine cannot reach."""
     with reading(house.console.engine) as session:
         found = receipts.get_receipt(session, sequence)
-        name = receipts.file_name(found, history.get_installed(session, found.installed_id))
-    return _attachment(found.raw, name)
+    return _attachment(found.raw, receipts.file_name(found))
 
 
 def _rows(house: House) -> Iterator[tuple[str, ...]]:

@@ -68,6 +68,7 @@ def license_page(
             done=_recent(session, done, situation.now),
             same=session.get(InstalledLicense, same) if same is not None else None,
             refused=refused,
+            refused_receipt=receipts.of_refusal(session, refused.id) if refused else None,
             refused_checks=shown.checks_of(refused.checks) if refused else (),
             problem=problem,
             conflict=conflict,

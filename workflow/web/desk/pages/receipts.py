@@ -26,18 +26,18 @@ router = APIRouter()
 
 @router.post("/licenses/{license_id}/receipts")
 def take(request: Request, house: Inside, me: SignedIn, license_id: str, form: Posted) -> Response:
-    """Takes the file in. Its signature is the credential: whoever carries it here vouches for nothing."""
+    """Takes the file in. Its signature is the credential: who carries it here vouches for nothing, and is in the history."""
     with reading(house.engine) as session:
         directory.versions_visible_to(session, me.actor, license_id)
     sent = form.upload("receipt")
-    kind, words = (FlashKind.WARN, f"Choose the {ACCEPTED} file first.") if sent is None else _kept(house, sent)
+    kind, words = (FlashKind.WARN, f"Choose the {ACCEPTED} file first.") if sent is None else _kept(house, me, sent)
     return go_on(request, f"/licenses/{license_id}", words, kind)
 
 
-def _kept(house: House, sent: Upload) -> tuple[FlashKind, str]:
+def _kept(house: House, me: SignedIn, sent: Upload) -> tuple[FlashKind, str]:
     try:
         with transaction(house.engine) as session:
-            receipt = receipts.record_receipt(session, sent.content, utc_now())
+            receipt = receipts.hand_in(session, me.actor, sent.content, utc_now())
             if receipt is None:
                 return FlashKind.WARN, NOT_OURS
             outcome, event = receipt.outcome, receipt.event

@@ -146,6 +146,11 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             "info",
             f"Version {said['version']} scheduled, reported by installation {said['installation']}",
         ),
+        facts.ReceiptHandedIn.type: lambda who, said: (
+            "inbox",
+            "",
+            f"{who} handed in the receipt ({said['event']}) of installation {said['installation']} as a file",
+        ),
         facts.ReceiptKept.type: _receipt_kept,
         facts.LicenseSuperseded.type: lambda _who, said: (
             "layers",
