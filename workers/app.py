@@ -9,14 +9,15 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init
+from celery.signals import beat_init, setup_logging
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 
 from workers.heartbeats import GeneralHeartbeats, SigningHeartbeats
 from workflow.domain.events import Job
-from workflow.settings import PREFIX
+from workflow.logs import write_json
+from workflow.settings import PREFIX, LogFormat
 
 log = logging.getLogger("workers")
 
@@ -80,6 +81,13 @@ def _settings(*queues: str) -> dict[str, Any]:
         "enable_utc": True,
     }
 
+
+def _log_as_json(**_: object) -> None:
+    write_json()
+
+
+if os.environ.get(f"{PREFIX}LOG_FORMAT") == LogFormat.JSON:  # connected at all, it replaces what Celery sets up
+    setup_logging.connect(_log_as_json)
 
 general = Celery("general", include=["workers.delivery", "workers.letters", "workers.reminders", "workers.housekeeping"])
 general.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE))

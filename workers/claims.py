@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob, LeaseLost
+from workflow.logs import concerning
 from workflow.times import wall_now
 
 log = logging.getLogger("workers")
@@ -114,6 +115,11 @@ def _claim(job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
 
 
 def _alone(job: ClaimedJob, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
+    with concerning(job=str(job.id), kind=job.kind, subject=str(job.ref or ""), event=str(job.event or "")):
+        _try(job, work, claimant)
+
+
+def _try(job: ClaimedJob, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
     try:
         work(job)
     except LeaseLost:

@@ -118,6 +118,7 @@ def _record_accepted(
         )
         if on_accepted is not None:
             on_accepted(session, delivery, now)
+    log.info("message %s accepted: %s %s", delivery.message_id, accepted.code, accepted.reply)
 
 
 def _record_failure(here: Runtime, job: ClaimedJob, stored: Delivery | None, built: Built, error: TransportError) -> None:

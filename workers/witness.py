@@ -17,8 +17,9 @@ from workflow.database import AWAY, create_engine, reading, transaction
 from workflow.db.queries import checkpoints, housekeeping
 from workflow.errors import DeskError
 from workflow.license_file import Signer, TrustChain, TrustError, TrustRoot
+from workflow.logs import begin
 from workflow.services import witnessing
-from workflow.settings import WitnessSettings, load
+from workflow.settings import LogFormat, WitnessSettings, load
 from workflow.signing_keys import open_signer
 from workflow.times import wall_now
 
@@ -105,8 +106,9 @@ def _signer(settings: WitnessSettings) -> Signer:
 
 def main() -> None:
     """Runs one witness with the settings of the environment until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    witness = Witness(load(WitnessSettings))
+    settings = load(WitnessSettings)
+    begin(as_json=settings.log_format is LogFormat.JSON)
+    witness = Witness(settings)
     signal.signal(signal.SIGTERM, witness.stop)
     signal.signal(signal.SIGINT, witness.stop)
     witness.run()

@@ -42,6 +42,13 @@ class Mode(StrEnum):
     DEMO = "demo"
 
 
+class LogFormat(StrEnum):
+    """How a process writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @dataclass(frozen=True)
 class Common:
     """What every role knows."""
@@ -50,6 +57,8 @@ class Common:
     """production or demo"""
     data_dir: Path = DATA_DIR
     """where this installation keeps its files; what is below it by default moves with it"""
+    log_format: LogFormat = LogFormat.TEXT
+    """text, or json: one object a line, with the ids of request, job and event"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,12 @@ from workflow.domain.events import Job
 from workflow.mail.demo_keys import DemoFiles
 
 Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def json_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes started after it log as JSON."""
+    monkeypatch.setenv("LICDESK_LOG_FORMAT", "json")
 
 
 @pytest.fixture
@@ -135,6 +142,29 @@ def test_every_process_says_that_it_lives_and_what_it_holds_that_ends_until_it_i
         running[name].send_signal(signal.SIGTERM)
     os.killpg(running["signing"].pid, signal.SIGKILL)
     wait_until_heard_of(company, {"signing"})
+
+
+def test_json_logs_lead_from_the_job_to_the_mail_servers_answer(
+    json_logs: None, company: Company, start: Start, tmp_path: Path
+) -> None:
+    number = company.apply()
+    for name in ("relay", "general", "signing"):
+        start(name)
+    company.approve(number)
+    wait_for_status(company, number, "delivered")
+    (deliver,) = company.jobs(Job.DELIVER)
+    end = time.monotonic() + 20
+    while not (found := [each for each in lines_of(tmp_path / "general.log") if each.get("job") == str(deliver.id)]):
+        assert time.monotonic() < end, (tmp_path / "general.log").read_text()
+        time.sleep(0.1)
+    accepted = found[-1]
+    assert (accepted["event"], accepted["subject"]) == (str(deliver.event), str(deliver.ref))
+    assert "accepted: 250" in accepted["message"]
+
+
+def lines_of(log: Path) -> list[dict[str, Any]]:
+    """Every line of a log that was written by a logger; Celery's banner is none."""
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 
 @pytest.mark.crash

@@ -7,12 +7,13 @@ from fastapi import FastAPI
 
 from workflow.database import create_engine
 from workflow.services.desk import desk_from
-from workflow.settings import DeskSettings, load
+from workflow.settings import DeskSettings, LogFormat, load
 from workflow.web.desk.access import House, page_context
 from workflow.web.desk.api.router import router as api
 from workflow.web.desk.live import Watcher
 from workflow.web.desk.pages import ROUTERS
 from workflow.web.shared.cookies import Cookies
+from workflow.web.shared.headers import log_requests_as_json
 from workflow.web.shared.site import Site
 
 BODY_LIMITS: Mapping[str, int] = MappingProxyType({"/api/v1/receipts": 16 * 1024})
@@ -21,6 +22,8 @@ BODY_LIMITS: Mapping[str, int] = MappingProxyType({"/api/v1/receipts": 16 * 1024
 def create_app(settings: DeskSettings | None = None) -> FastAPI:
     """The application for these settings, or for those of the environment (`uvicorn --factory`)."""
     given = settings if settings is not None else load(DeskSettings)
+    if given.log_format is LogFormat.JSON:
+        log_requests_as_json()
     site = Site(
         public_url=given.public_url,
         cookies=Cookies("desk", secure=given.secure_cookies),

@@ -2,12 +2,15 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workflow.logs import FACTS, concerning, write_json
 
 REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U, so it can be read over the phone
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -35,6 +38,12 @@ def new_reference() -> str:
     return f"{drawn[:4]}-{drawn[4:]}"
 
 
+def log_requests_as_json() -> None:
+    """This server logs as JSON; the lines of uvicorn about each request give way to our own, which know its reference."""
+    write_json()
+    logging.getLogger("uvicorn.access").disabled = True
+
+
 def known_hosts(public_url: str, others: Iterable[str] = ()) -> frozenset[str]:
     """The host names an application answers to: that of its public address, and those named besides."""
     names = {(urlsplit(public_url).hostname or "").lower(), *(each.lower() for each in others)}
@@ -57,12 +66,28 @@ class RequestReference:
         reference = new_reference()
         scope.setdefault("state", {})["reference"] = reference
 
+        status, began = 0, time.monotonic()
+
         async def with_reference(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = reference
             await send(message)
 
-        await self.app(scope, receive, with_reference)
+        with concerning(request=reference):
+            try:
+                await self.app(scope, receive, with_reference)
+            finally:
+                # The route and not the address: some addresses are secrets (a portal link, a link to choose a password).
+                route = getattr(scope.get("route"), "path", "")
+                facts = {
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "seconds": round(time.monotonic() - began, 4),
+                }
+                log.info("request", extra={FACTS: facts})
 
 
 class SecurityHeaders:
