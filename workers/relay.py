@@ -27,7 +27,8 @@ from workflow.db.outbox import CHANNEL
 from workflow.db.queries import housekeeping
 from workflow.domain.events import Job
 from workflow.domain.processes import ProcessKind
-from workflow.settings import RelaySettings, load
+from workflow.logs import begin
+from workflow.settings import LogFormat, RelaySettings, load
 from workflow.times import wall_now
 
 log = logging.getLogger("workers.relay")
@@ -145,8 +146,9 @@ class _Doorbell:
 
 def main() -> None:
     """Runs one relay with the settings of the environment until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    relay = Relay(load(RelaySettings), publisher)
+    settings = load(RelaySettings)
+    begin(as_json=settings.log_format is LogFormat.JSON)
+    relay = Relay(settings, publisher)
     signal.signal(signal.SIGTERM, relay.stop)
     signal.signal(signal.SIGINT, relay.stop)
     relay.run()
