@@ -268,7 +268,7 @@ def test_a_report_of_trouble_is_evidence_and_moves_nothing(office: Office, event
 def test_who_hands_a_receipt_in_as_a_file_is_told_once(office: Office) -> None:
     number = office.delivered()
     office.confirm()
-    raw = office.receipt(number)
+    raw = office.receipt(number, ACTIVATED)
     for _ in range(2):
         with office.work() as session:
             assert receipts.hand_in(session, people.LIAISON, raw, office.now) is not None
