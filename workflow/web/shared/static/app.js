@@ -3,6 +3,7 @@
    data-part (with id)    a part that is fetched again; a part somebody is typing in is left alone
    data-every="SECONDS"   fetches its part again on a timer
    data-filter            a form whose change fetches the page with the new query and swaps the part named there
+   data-keep="PERSON"     a form that is filled in again when its session ended before it was sent; data-choose-again: not these
    data-checks="URL"      a form that is sent there while it changes; the answer replaces the part named data-into */
 (function () {
   "use strict";
@@ -154,6 +155,40 @@
     all("form[data-sent]").forEach(function (f) { delete f.dataset.sent; });
     all("[aria-busy]").forEach(function (b) { b.removeAttribute("aria-busy"); });
   });
+
+  /* What was sent when the session had ended waits in this tab until its person has signed in again, and is there on the same
+     form. Any other page forgets it. Neither passwords nor a decision are kept: what is decided on may have changed. */
+  var KEPT = "kept-form";
+  function keepable(form) {
+    return all("input,textarea,select", form).filter(function (i) {
+      return i.name && !/^(hidden|password|file|submit)$/.test(i.type) && i.autocomplete !== "one-time-code" && !i.closest("[data-choose-again]");
+    });
+  }
+  function on(i) { return i.type === "checkbox" || i.type === "radio" ? i.checked : i.value; }
+  function keep(form) {
+    var fields = keepable(form).map(function (i) { return [i.name, i.type === "checkbox" || i.type === "radio" ? i.value : null, on(i)]; });
+    sessionStorage.setItem(KEPT, JSON.stringify({person: form.dataset.keep, action: form.getAttribute("action"), fields: fields}));
+  }
+  function fillAgain() {
+    var kept = JSON.parse(sessionStorage.getItem(KEPT) || "null");
+    if (!kept) return;
+    if (document.querySelector('form[action^="/sign-in"]')) { kept.signedOut = true; sessionStorage.setItem(KEPT, JSON.stringify(kept)); return; }
+    sessionStorage.removeItem(KEPT);
+    all("form[data-keep]").forEach(function (form) {
+      if (!kept.signedOut || kept.person !== form.dataset.keep || kept.action !== form.getAttribute("action")) return;
+      keepable(form).forEach(function (i) {
+        var choice = i.type === "checkbox" || i.type === "radio";
+        var found = kept.fields.find(function (f) { return f[0] === i.name && f[1] === (choice ? i.value : null); });
+        if (found && choice) i.checked = found[2]; else if (found) i.value = found[2];
+      });
+      form.dispatchEvent(new Event("change", {bubbles: true}));
+      toast(form.dataset.kept);
+    });
+  }
+  document.addEventListener("submit", function (e) {
+    if (!e.defaultPrevented && e.target.dataset.keep) { try { keep(e.target); } catch (full) { /* a browser that keeps nothing */ } }
+  });
+  try { fillAgain(); } catch (refused) { /* the same */ }
 
   all("form[data-filter]").forEach(function (form) {
     var apply = function () {
