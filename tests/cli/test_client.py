@@ -43,7 +43,7 @@ def test_a_file_becomes_an_application_that_another_person_approves(running_desk
     assert "20 agents, 60 users" in shown.stdout, "what is approved is shown before it is asked for"
     assert f"{number} is approved." in shown.stdout
     whole = running_desk.liaison("show", number, "--history")
-    assert "application.approval_recorded" in whole.stdout
+    assert "application: approval recorded" in whole.stdout
     assert "Jonas Weber" in whole.stdout
 
 
@@ -64,7 +64,7 @@ def test_relative_days_are_counted_from_the_desks_today(running_desk: RunningDes
 def test_sending_back_rejecting_and_withdrawing_end_where_they_should(running_desk: RunningDesk, example: Path) -> None:
     number = applied(running_desk, example)
     back = running_desk.approver("request-changes", number, "-m", "Which order is this?")
-    assert f"{number} is changes_requested." in back.stdout
+    assert f"{number} is sent back." in back.stdout
     assert f"{number} is withdrawn." in running_desk.liaison("withdraw", number, "-m", "Cancelled.").stdout
     number = applied(running_desk, example)
     assert f"{number} is rejected." in running_desk.approver("reject", number, "-m", "No contract.").stdout
@@ -135,7 +135,7 @@ def test_a_list_on_a_narrow_terminal_shows_every_number_whole(
     client._list({"items": [row], "next": None})
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
-    for whole in ("APP-2026-0142", "changes_requested", "2026-11-24 14:13"):
+    for whole in ("APP-2026-0142", "Sent back", "2026-11-24 14:13"):
         assert whole in shown
 
 

@@ -13,6 +13,9 @@ from rich.table import Table
 
 from workflow.cli.application_file import ApplicationFile, FileUnusable, read_application, reason
 from workflow.cli.desk_client import DeskClient, RefusedByDesk
+from workflow.cli.telling import event_words
+from workflow.domain.application import STANDING_WORDS, STATUS_WORDS, Standing, Status
+from workflow.domain.delivery import CHANNEL_WORDS, DELIVERY_WORDS, DeliveryState
 from workflow.domain.terms import ON_EXPIRY_WORDS
 from workflow.errors import DeskError, Invalid, Misconfigured
 
@@ -253,8 +256,21 @@ def _terminal() -> Console:
     return Console(highlight=False)
 
 
+def _status(status: str) -> str:
+    return STATUS_WORDS[Status(status)].lower()
+
+
+def _delivery(each: Mapping[str, Any]) -> str:
+    if each["channel"] is None:
+        return f"being prepared {each['reply'] or ''}".strip()
+    said = f"{CHANNEL_WORDS[each['channel']]}, {DELIVERY_WORDS[DeliveryState(each['state'])]}"
+    return f"{said}: {each['reply']}" if each["reply"] else said
+
+
 def _one_line(found: Mapping[str, Any]) -> None:
-    _terminal().print(f"[bold]{found['number']}[/] is [bold]{found['status']}[/].  {found['links']['page']}", soft_wrap=True)
+    _terminal().print(
+        f"[bold]{found['number']}[/] is [bold]{_status(found['status'])}[/].  {found['links']['page']}", soft_wrap=True
+    )
 
 
 def _list(answer: Mapping[str, Any]) -> None:
@@ -264,7 +280,7 @@ def _list(answer: Mapping[str, Any]) -> None:
         table.add_column(name, no_wrap=whole, overflow="fold")
     for row in answer["items"]:
         customer = f"{row['company']} {row['environment']}".rstrip()
-        cells = [row["number"], row["status"], customer, row["request"], row["owner"]]
+        cells = [row["number"], STATUS_WORDS[Status(row["status"])], customer, row["request"], row["owner"]]
         table.add_row(*map(escape, cells), row["updated_at"][:16].replace("T", " "))
     _terminal().print(table if answer["items"] else "There is none.")
     if answer["next"]:
@@ -275,7 +291,7 @@ def _whole(found: Mapping[str, Any]) -> None:
     terms = found["terms"]
     validity, limits = terms.get("validity") or {}, terms.get("limits") or {}
     rows = {
-        "Application": f"{found['number']}, {found['status']}, revision {found['revision']}",
+        "Application": f"{found['number']}, {_status(found['status'])}, revision {found['revision']}",
         "Customer": f"{found['company']} ({found['tenant_id']}), {found['environment']} {terms.get('label') or ''}".strip(),
         "License ID": found["license_id"] or "",
         "Request": f"{found['request']}, {terms.get('kind', 'standard')}",
@@ -295,13 +311,17 @@ def _whole(found: Mapping[str, Any]) -> None:
     for each in found["requirements"]:
         rows[each["text"]] = ", ".join(each["approved_by"]) or "waiting"
     if found["license"]:
-        rows["License"] = f"version {found['license']['version']}, {found['license']['standing']}"
+        rows["License"] = (
+            f"version {found['license']['version']}, {STANDING_WORDS[Standing(found['license']['standing'])].lower()}"
+        )
     for each in found.get("deliveries", ()):
-        rows[f"To {each['address']}"] = f"{each['channel'] or ''} {each['state']} {each['reply'] or ''}".strip()
+        rows[f"To {each['address']}"] = _delivery(each)
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
         if value:
             table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     _terminal().print(table)
     for event in found.get("events", ()):
-        _terminal().print(f"[dim]{event['at'][:19].replace('T', ' ')}[/]  {event['type']:32}  {escape(event['actor'])}")
+        _terminal().print(
+            f"[dim]{event['at'][:19].replace('T', ' ')}[/]  {event_words(event['type']):32}  {escape(event['actor'])}"
+        )

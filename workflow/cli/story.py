@@ -19,7 +19,7 @@ from workflow.cli.client import add_missing
 from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.cli.telling import Telling
 from workflow.cli.visitor import Visitor
-from workflow.domain.application import SPINE, Status
+from workflow.domain.application import SPINE, STANDING_WORDS, STATUS_WORDS, Standing, Status
 from workflow.domain.events import REACHED_BY
 from workflow.domain.reminders import due_at
 from workflow.errors import Conflict
@@ -179,10 +179,12 @@ class Story:
         self._expect(after.version == before.version + 1, f"version {after.version} follows version {before.version}")
         versions = self._liaison.get(f"/licenses/{after.license_id}")["versions"]
         standing = {each["version"]: each["standing"] for each in versions}
-        self._expect(standing[before.version] == "superseded", f"version {before.version} is {standing[before.version]}")
-        self._expect(standing[after.version] == "activated", f"version {after.version} is {standing[after.version]}")
+        self._expect(
+            standing[before.version] == "superseded", f"version {before.version} is {_standing(standing[before.version])}"
+        )
+        self._expect(standing[after.version] == "activated", f"version {after.version} is {_standing(standing[after.version])}")
         status = self._liaison.get(f"/applications/{before.application}")["status"]
-        self._expect(status == Status.SUPERSEDED, f"{before.application} is {status}")
+        self._expect(status == Status.SUPERSEDED, f"{before.application} is {STATUS_WORDS[Status(status)].lower()}")
         history = self._signed_in().open("/console/license/history.csv")
         for each in (before, after):
             line = next((line for line in history.splitlines() if _is_of(line, each)), None)
@@ -255,7 +257,7 @@ class Story:
         return page
 
     def _follow_to(self, follow: "_Follower", status: Status) -> None:
-        self._until(lambda: follow.reached(status), f"{follow.number} is {status.value}")
+        self._until(lambda: follow.reached(status), f"{follow.number} is {STATUS_WORDS[status].lower()}")
 
     def _check_path(self, number: str) -> None:
         types = [each["type"] for each in self._liaison.pages(f"/applications/{number}/events")]
@@ -320,7 +322,7 @@ class _Follower:
             raise DidNotHappen(f"{self.number} needs attention: {found['attention']}")
         now = Status(found["status"])
         if now not in SPINE:
-            raise DidNotHappen(f"{self.number} is {now.value}.")
+            raise DidNotHappen(f"{self.number} is {STATUS_WORDS[now].lower()}.")
         return SPINE.index(now) >= SPINE.index(status)
 
 
@@ -332,6 +334,10 @@ def until(look: Callable[[], Found | None], what: str, within: float, where: str
             raise DidNotHappen(f"After {within:.0f} s it is still not so that {what}. Look at {where}")
         time.sleep(POLL)
     return found
+
+
+def _standing(standing: str) -> str:
+    return STANDING_WORDS[Standing(standing)].lower()
 
 
 def _is_of(line: str, taken: Taken) -> bool:

@@ -14,6 +14,12 @@ from workflow.domain.application import SPINE, Status
 from workflow.domain.events import REACHED_BY
 
 
+def event_words(kind: str) -> str:
+    """An event's type for people: application.approval_recorded is "application: approval recorded"."""
+    subject, _, what = kind.partition(".")
+    return f"{subject}: {what.replace('_', ' ')}"
+
+
 class Telling:
     """Prints as things happen. Nothing here decides anything."""
 
@@ -41,7 +47,7 @@ class Telling:
     def event(self, event: Mapping[str, Any]) -> None:
         """A fact of the application's history. One of the five states stands out."""
         state = REACHED_BY.get(event["type"])
-        name = f"[bold green]{state:<10}[/]" if state else f"[dim]{escape(event['type'])}[/]"
+        name = f"[bold green]{state:<10}[/]" if state else f"[dim]{escape(event_words(event['type']))}[/]"
         progress = f" [dim]{self._spine(state)}[/]" if state else ""
         self._line("[green]●[/]" if state else "[dim]·[/]", f"{name} {escape(event['actor'])}{progress}")
 

@@ -24,6 +24,25 @@ class Status(StrEnum):
     REVOKED = "revoked"
 
 
+STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
+    {
+        Status.DRAFT: "Draft",
+        Status.SUBMITTED: "Submitted",
+        Status.CHANGES_REQUESTED: "Sent back",
+        Status.APPROVED: "Approved",
+        Status.ISSUED: "Issued",
+        Status.DELIVERED: "Delivered",
+        Status.ACTIVATED: "Activated",
+        Status.REJECTED: "Rejected",
+        Status.WITHDRAWN: "Withdrawn",
+        Status.SUPERSEDED: "Superseded",
+        Status.EXPIRED: "Ended",
+        Status.REVOKED: "Revoked",
+    }
+)
+"""A status as people call it, on pages and on the command line."""
+
+
 class Standing(StrEnum):
     """What is true of an issued license, as far as this desk was told."""
 
@@ -35,6 +54,16 @@ class Standing(StrEnum):
     REVOKED = "revoked"
 
 
+STANDING_WORDS: Mapping[Standing, str] = MappingProxyType(
+    {
+        Standing.ISSUED: "Not activated yet",
+        Standing.SCHEDULED: "Scheduled",
+        Standing.ACTIVATED: "Active",
+        Standing.SUPERSEDED: "Superseded",
+        Standing.EXPIRED: "Ended",
+        Standing.REVOKED: "Revoked",
+    }
+)
 COUNTING = (Standing.ISSUED, Standing.SCHEDULED, Standing.ACTIVATED)
 """Standings of a license that is in force or still can be."""
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from workflow.domain import events as facts
 from workflow.domain.approvals import Choice
-from workflow.web.desk.shown.delivery import CHANNEL_WORDS
+from workflow.domain.delivery import CHANNEL_WORDS
 
 
 class StoredEvent(Protocol):

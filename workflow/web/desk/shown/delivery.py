@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workflow.domain.delivery import DeliveryState
+from workflow.domain.delivery import CHANNEL_WORDS, DeliveryState
 from workflow.domain.events import JobState
 from workflow.templating import instant
 from workflow.web.desk.shown.states import Badge
@@ -31,13 +31,6 @@ class Work(Protocol):
     attempts: int
     next_at: datetime
     last_error: str | None
-
-
-CHANNEL_WORDS = {
-    "smime": "Encrypted mail",
-    "portal": "Link to the portal",
-    "signed": "Signed mail",
-}
 
 
 @dataclass(frozen=True)

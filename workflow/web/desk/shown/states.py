@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from workflow.domain.application import SPINE, Standing, Status
+from workflow.domain.application import SPINE, STANDING_WORDS, STATUS_WORDS, Standing, Status
 from workflow.domain.events import REACHED_BY, ApplicationSubmitted
 from workflow.templating import instant
 
@@ -23,29 +23,29 @@ class Badge:
 
 STATUS_BADGES: Mapping[Status, Badge] = MappingProxyType(
     {
-        Status.DRAFT: Badge("Draft", "", "pencil"),
-        Status.SUBMITTED: Badge("Submitted", "info", "send"),
-        Status.CHANGES_REQUESTED: Badge("Sent back", "warn", "undo-2"),
-        Status.APPROVED: Badge("Approved", "info", "user-check"),
-        Status.ISSUED: Badge("Issued", "info", "file-check"),
-        Status.DELIVERED: Badge("Delivered", "info", "mail-check"),
-        Status.ACTIVATED: Badge("Activated", "ok", "badge-check"),
-        Status.REJECTED: Badge("Rejected", "bad", "circle-x"),
-        Status.WITHDRAWN: Badge("Withdrawn", "", "ban"),
-        Status.SUPERSEDED: Badge("Superseded", "", "layers"),
-        Status.EXPIRED: Badge("Ended", "", "calendar"),
-        Status.REVOKED: Badge("Revoked", "bad", "shield-x"),
+        Status.DRAFT: Badge(STATUS_WORDS[Status.DRAFT], "", "pencil"),
+        Status.SUBMITTED: Badge(STATUS_WORDS[Status.SUBMITTED], "info", "send"),
+        Status.CHANGES_REQUESTED: Badge(STATUS_WORDS[Status.CHANGES_REQUESTED], "warn", "undo-2"),
+        Status.APPROVED: Badge(STATUS_WORDS[Status.APPROVED], "info", "user-check"),
+        Status.ISSUED: Badge(STATUS_WORDS[Status.ISSUED], "info", "file-check"),
+        Status.DELIVERED: Badge(STATUS_WORDS[Status.DELIVERED], "info", "mail-check"),
+        Status.ACTIVATED: Badge(STATUS_WORDS[Status.ACTIVATED], "ok", "badge-check"),
+        Status.REJECTED: Badge(STATUS_WORDS[Status.REJECTED], "bad", "circle-x"),
+        Status.WITHDRAWN: Badge(STATUS_WORDS[Status.WITHDRAWN], "", "ban"),
+        Status.SUPERSEDED: Badge(STATUS_WORDS[Status.SUPERSEDED], "", "layers"),
+        Status.EXPIRED: Badge(STATUS_WORDS[Status.EXPIRED], "", "calendar"),
+        Status.REVOKED: Badge(STATUS_WORDS[Status.REVOKED], "bad", "shield-x"),
     }
 )
 
 STANDING_BADGES: Mapping[str, Badge] = MappingProxyType(
     {
-        Standing.ISSUED: Badge("Not activated yet", "info", "file-check"),
-        Standing.SCHEDULED: Badge("Scheduled", "info", "calendar-clock"),
-        Standing.ACTIVATED: Badge("Active", "ok", "badge-check"),
-        Standing.SUPERSEDED: Badge("Superseded", "", "layers"),
-        Standing.EXPIRED: Badge("Ended", "", "calendar"),
-        Standing.REVOKED: Badge("Revoked", "bad", "shield-x"),
+        Standing.ISSUED: Badge(STANDING_WORDS[Standing.ISSUED], "info", "file-check"),
+        Standing.SCHEDULED: Badge(STANDING_WORDS[Standing.SCHEDULED], "info", "calendar-clock"),
+        Standing.ACTIVATED: Badge(STANDING_WORDS[Standing.ACTIVATED], "ok", "badge-check"),
+        Standing.SUPERSEDED: Badge(STANDING_WORDS[Standing.SUPERSEDED], "", "layers"),
+        Standing.EXPIRED: Badge(STANDING_WORDS[Standing.EXPIRED], "", "calendar"),
+        Standing.REVOKED: Badge(STANDING_WORDS[Standing.REVOKED], "bad", "shield-x"),
     }
 )
 
