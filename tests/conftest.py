@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.servers import IN_CI, NotHere, PostgresServer, SmtpCatcher, ValkeyServer, shared_postgres, smtp_catcher
+from tests.servers import IN_CI, LentDatabase, NotHere, PostgresServer, SmtpCatcher, ValkeyServer, shared_postgres, smtp_catcher
 from workflow.database import create_engine
 from workflow.db.migrations import upgrade
 
@@ -72,6 +72,14 @@ def postgres_server(run_directory: Path, worker_id: str) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer) -> Iterator[LentDatabase]:
+    """A database of this test process's own."""
+    database = LentDatabase(postgres_server)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
@@ -89,8 +97,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    with server.database() as url:
+    database: LentDatabase = request.getfixturevalue("postgres_database")
+    with database.lent() as url:
         yield url
 
 

@@ -241,7 +241,7 @@ def test_only_a_dead_job_can_be_retried_or_given_up(queue: Queue, state: str) ->
             queue.finish(claimed, 1)
     with transaction(queue.engine) as session:
         assert not jobs.retry(session, job, queue.at(2))
-        assert not jobs.cancel(session, job, queue.at(2))
+        assert not jobs.cancel(session, job, queue.at(2), "not needed")
     assert queue.row(job).state == state
 
 
@@ -249,8 +249,8 @@ def test_a_job_that_was_given_up_is_never_done(queue: Queue) -> None:
     job = queue.owed()
     queue.bury(queue.claimed(job, 0), 1)
     with transaction(queue.engine) as session:
-        assert jobs.cancel(session, job, queue.at(2))
-    assert queue.row(job).state == "cancelled"
+        assert jobs.cancel(session, job, queue.at(2), "the customer has left")
+    assert (queue.row(job).state, queue.row(job).last_error) == ("cancelled", "the customer has left")
     assert queue.take(99_999) == []
     assert queue.claim(job, 99_999) is None
 
