@@ -154,6 +154,18 @@ def test_the_list_shows_each_key_with_its_role(keys: KeySet) -> None:
     assert "not listed in the trust root" in lines["forgotten"]
 
 
+def test_the_list_finds_the_keys_of_a_one_command_desk_by_its_data(
+    keys: KeySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(keys, "--demo")
+    told = CliRunner().invoke(app, ["list", "--directory", str(keys.directory), "--trust", str(keys.trust)])
+    assert CliRunner().invoke(app, ["list", "--data", str(tmp_path)]).output == told.output
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "var").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert CliRunner().invoke(app, ["list"]).output == told.output
+
+
 def test_the_list_of_nothing_says_what_is_missing(keys: KeySet) -> None:
     listed = CliRunner().invoke(app, ["list", "--directory", str(keys.directory), "--trust", str(keys.trust)])
     assert listed.exit_code == 1

@@ -5,11 +5,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import col, select
 from typer.testing import CliRunner, Result
 
 from tests.console import vendor
 from workflow.cli.console import app
-from workflow.license_file import Environment
+from workflow.cli.stack import StackState
+from workflow.console.identity import open_console
+from workflow.console.store import Administrator
+from workflow.database import reading
+from workflow.license_file import Environment, Restriction
+from workflow.settings import ConsoleSettings, Mode
 
 
 @pytest.fixture
@@ -176,3 +182,32 @@ def test_a_revocation_list_counts_at_once(ready: Path) -> None:
     refused = run(ready, "revocations", str(path))
     assert refused.exit_code == 1
     assert "UNTRUSTED_REVOCATIONS" in refused.stderr
+
+
+def test_the_console_of_a_one_command_demo_is_shown_without_being_told_the_mode(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LICDESK_MODE")
+    refused = run(ready, "show")
+    assert refused.exit_code == 1
+    assert "demo trust root" in refused.stderr
+    (ready / "run").mkdir()
+    StackState(pid=1, ready=True, urls={}, ports={}, settings={"mode": "demo"}).write(ready / "run")
+    assert "State         none" in run(ready, "show").stdout
+    monkeypatch.setenv("LICDESK_MODE", "production")
+    assert run(ready, "show").exit_code == 1
+
+
+def test_the_administrator_has_the_name_that_was_given(ready: Path) -> None:
+    assert run(ready, "administrator", vendor.MEMBER, "--name", "Ortiz Lena").exit_code == 0
+    console = open_console(ConsoleSettings(mode=Mode.DEMO, console_dir=ready / "console"))
+    with reading(console.engine) as session:
+        names = session.exec(select(Administrator.name).order_by(col(Administrator.id))).all()
+    console.engine.dispose()
+    assert names == ["Wei Zhang", "Ortiz Lena"]
+
+
+def test_a_restriction_in_the_issuers_words_gets_no_second_full_stop(ready: Path) -> None:
+    assert install(ready, vendor.lic(1)).exit_code == 0
+    answer = install(ready, vendor.lic(2, restrictions=(Restriction("internal", "Own staff only."),)))
+    assert " - A new restriction applies: Own staff only.\n" in answer.stderr

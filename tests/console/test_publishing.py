@@ -8,14 +8,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, local
+from types import FrameType
 
 import pytest
 
 from tests.console import vendor
 from tests.console.acting import activate, activated, look, staged
 from tests.console.vendor import setup
-from workflow.console import publishing, store
+from workflow.console import identity, publishing, store
 from workflow.console.identity import Console, KeyExposed, initialize, open_console
 from workflow.console.rounds import Rounds
 from workflow.console.store import Generation, InstalledLicense
@@ -177,22 +178,27 @@ def test_a_scheduled_license_that_is_no_longer_trusted_is_not_called_scheduled(c
 
 
 def test_two_that_set_up_one_directory_at_once_make_one_installation(tmp_path: Path) -> None:
+    """Each of them is held where it first writes: all have found nothing there, so each has an id of its own in hand."""
     directory = tmp_path / "console"
     together = Barrier(4)
+    held = local()
+
+    def hold(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is identity._write_once.__code__ and not hasattr(held, "once"):
+            held.once = True
+            together.wait(60)
 
     def init(_: int) -> str:
-        together.wait()
-        console = initialize(directory, setup(), Mode.DEMO, utc_now())
+        sys.settrace(hold)
+        try:
+            console = initialize(directory, setup(), Mode.DEMO, utc_now())
+        finally:
+            sys.settrace(None)
         console.engine.dispose()
         return console.identity.installation_id
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(init, range(4)))) == 1
-    finally:
-        sys.setswitchinterval(before)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(init, range(4)))) == 1
     console = open_console(ConsoleSettings(mode=Mode.DEMO, console_dir=directory))
     console.engine.dispose()
     names = {each.name for each in directory.iterdir()}

@@ -189,9 +189,9 @@ def install_console(directory: Path, **changes: Any) -> Console:
 def add_people(console: Console) -> None:
     """Two administrators and one member who is not."""
     with transaction(console.engine) as session:
-        for address, role in (
-            (ADMIN, ConsoleRole.ADMINISTRATOR),
-            (OTHER_ADMIN, ConsoleRole.ADMINISTRATOR),
-            (MEMBER, ConsoleRole.MEMBER),
+        for address, name, role in (
+            (ADMIN, "Zhang Wei", ConsoleRole.ADMINISTRATOR),
+            (OTHER_ADMIN, "Chen Yu", ConsoleRole.ADMINISTRATOR),
+            (MEMBER, "Lena Ortiz", ConsoleRole.MEMBER),
         ):
-            accounts.ensure_account(session, address, PASSWORD, role, utc_now())
+            accounts.ensure_account(session, address, PASSWORD, role, utc_now(), name)

@@ -14,6 +14,8 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from workflow.cli import serving
+from workflow.cli.installation import Files
+from workflow.cli.stack import StackState
 from workflow.console import accounts, current, history, identity, install, publishing, revocation_uploads, uploads
 from workflow.console.accounts import ConsoleRole
 from workflow.console.identity import Console, Setup
@@ -22,7 +24,7 @@ from workflow.console.store import InstalledLicense, RefusedUpload, RevocationUp
 from workflow.database import reading, transaction
 from workflow.errors import DeskError
 from workflow.license_file import MAX_ENVELOPE, Loss, last_usable_day_text
-from workflow.settings import ConsoleSettings, load
+from workflow.settings import ConsoleSettings, Mode, load, variable
 from workflow.times import utc_now, wall_now
 
 app = typer.Typer(name="console", help="License Management on the platform's side.", no_args_is_help=True)
@@ -36,6 +38,7 @@ _Directory = Annotated[
     typer.Option("--directory", envvar="LICDESK_CONSOLE_DIR", help="The console's own directory.", file_okay=False),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+_Name = Annotated[str | None, typer.Option(help="The person's name; else it is made of the address.")]
 _By = Annotated[str | None, typer.Option(help="Who does this, for the history.")]
 _DEFAULT = Path("var/console")
 
@@ -47,6 +50,7 @@ def init(
     pin: Annotated[str, typer.Option(help="SHA-256 of trust root version 1, compared with the issuer by phone.")],
     trust: Annotated[Path, typer.Option(help="The file of trust root version 1.", exists=True, dir_okay=False)],
     admin: Annotated[str, typer.Option(help="E-mail address of the first administrator.")],
+    admin_name: _Name = None,
     label: Annotated[str | None, typer.Option(help="Tells a second console of one environment apart.")] = None,
     password_file: Annotated[
         Path | None, typer.Option(help="The administrator's password; one is made when not given.", dir_okay=False)
@@ -74,7 +78,7 @@ def init(
         password = given or accounts.new_password()
         made = identity.initialize(directory, setup, settings.mode, utc_now())
         with transaction(made.engine) as session:
-            added = accounts.ensure_first_administrator(session, admin, password, utc_now())
+            added = accounts.ensure_first_administrator(session, admin, password, utc_now(), admin_name)
     new_password = password if added and given is None else None
     facts = {
         "installation_id": made.identity.installation_id,
@@ -108,8 +112,9 @@ def serve(
 ) -> None:
     """Serve License Management. Receipts are sent and scheduled licenses take over while it runs."""
     with _said_plainly():
-        identity.open_console(_settings(directory))  # a clear sentence now instead of a traceback from the server
-    os.environ["LICDESK_CONSOLE_DIR"] = str(directory)
+        settings = _settings(directory)
+        identity.open_console(settings)  # a clear sentence now instead of a traceback from the server
+    os.environ |= {variable("console_dir"): str(directory), variable("mode"): settings.mode.value}
     command = serving.web("workflow.web.console.app:create_app", host, port, workers)
     os.execv(command[0], command)  # noqa: S606  (our own interpreter, no shell)
 
@@ -242,6 +247,7 @@ def show_history(directory: _Directory = _DEFAULT, as_json: _Json = False) -> No
 @app.command()
 def administrator(
     address: Annotated[str, typer.Argument(help="E-mail address.")],
+    name: _Name = None,
     password_file: Annotated[
         Path | None, typer.Option(help="The password; one is made when not given.", dir_okay=False)
     ] = None,
@@ -256,7 +262,7 @@ def administrator(
         given = _password(password_file)
         password = given or accounts.new_password()
         with transaction(console.engine) as session:
-            added = accounts.ensure_account(session, address, password, role, utc_now())
+            added = accounts.ensure_account(session, address, password, role, utc_now(), name)
             if not added:
                 accounts.set_password(session, address, password)
     typer.echo(f"{'Added' if added else 'New password for'} {address}.")
@@ -269,7 +275,12 @@ def _this_person() -> str:
 
 
 def _settings(directory: Path) -> ConsoleSettings:
-    return replace(load(ConsoleSettings), console_dir=directory)
+    settings = replace(load(ConsoleSettings), console_dir=directory)
+    if variable("mode") in os.environ:
+        return settings
+    # The console of a one-command run is looked at as it runs there: a demo's trust root is no mistake then.
+    state = StackState.read(Files(directory.resolve().parent).run)
+    return replace(settings, mode=Mode(state.settings["mode"])) if state and "mode" in state.settings else settings
 
 
 @contextmanager
@@ -330,7 +341,7 @@ def _say_losses(lost: tuple[Loss, ...], as_json: bool) -> NoReturn:
     else:
         typer.echo("This license takes something away:", err=True)
         for each in lost:
-            typer.echo(f" - {each.text}.", err=True)
+            typer.echo(f" - {each.sentence}", err=True)
         typer.echo("Nothing was changed. If this is meant, repeat the command with --acknowledge.", err=True)
     raise typer.Exit(REFUSED)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from workflow.cli import root_draft
+from workflow.cli.installation import Files
 from workflow.cli.root_files import Draft, KeySet, make_directory, public_pem, read_root, refusals, say_draft, write_public
 from workflow.license_file import (
     TRUST_ROOT_TYPE,
@@ -75,8 +76,22 @@ def init(
 
 
 @app.command("list")
-def list_keys(directory: _Directory, trust: _Trust) -> None:
+def list_keys(
+    directory: Annotated[
+        Path | None, typer.Option("--directory", help="Where the private keys are; else the data's `keys`.", file_okay=False)
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", envvar="LICDESK_TRUST_DIR", help="The trust root; else the data's `trust`.", file_okay=False),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option("--data", envvar="LICDESK_DATA_DIR", help="Where a one-command desk keeps everything.", file_okay=False),
+    ] = Path("var"),
+) -> None:
     """Show every key of the trust root: its role, whether it may sign, its id, and whether its file is here."""
+    files = Files(data)
+    directory, trust = directory or files.keys, trust or files.trust
     keys = KeySet(directory, Path(), trust)
     with refusals():
         root = read_root(keys.trust)

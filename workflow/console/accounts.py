@@ -104,7 +104,7 @@ def ensure_account(
     return True
 
 
-def ensure_first_administrator(session: Session, address: str, password: str, now: datetime) -> bool:
+def ensure_first_administrator(session: Session, address: str, password: str, now: datetime, name: str | None = None) -> bool:
     """The account that `console init` names. True if it was added. Raises AlreadyInitialized when others came first."""
     known = session.exec(select(Administrator.address).order_by(col(Administrator.id))).all()
     if known and address.strip().lower() not in known:
@@ -112,7 +112,7 @@ def ensure_first_administrator(session: Session, address: str, password: str, no
             f"The administrator of this console is {known[0]}, not {address}. Nothing was changed. "
             "Add others with `licdesk console administrator`."
         )
-    return ensure_account(session, address, password, ConsoleRole.ADMINISTRATOR, now)
+    return ensure_account(session, address, password, ConsoleRole.ADMINISTRATOR, now, name)
 
 
 def set_password(session: Session, address: str, password: str) -> None:

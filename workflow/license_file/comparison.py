@@ -39,6 +39,11 @@ class Loss:
     what: str
     text: Sentence
 
+    @property
+    def sentence(self) -> Sentence:
+        """The same with one full stop: a restriction is said in the issuer's words, which may bring theirs."""
+        return self.text if self.text.endswith((".", "。")) else say("%(text)s.", text=self.text)
+
 
 def losses(before: LicenseClaims | None, after: LicenseClaims, at: datetime) -> tuple[Loss, ...]:
     """Everything that `before` grants and `after` would not, in the order of `Term`; empty if nothing is lost.

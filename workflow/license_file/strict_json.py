@@ -56,9 +56,7 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
     try:
         value = (_PLAIN_DECODER if plain else _DECODER).decode(text)
     except json.JSONDecodeError as error:
-        raise MalformedLicense(
-            say("The content is not JSON: it breaks the rules at character %(place)s.", place=error.pos)
-        ) from None
+        raise _not_json(text, error.pos) from None
     except RecursionError:
         raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None
     if type(value) is not dict:
@@ -86,6 +84,12 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise _name_twice()
     return members
+
+
+def _not_json(text: str, place: int) -> MalformedLicense:
+    if place >= len(text.rstrip()):
+        return MalformedLicense(say("The content is not JSON: it ends too early."))
+    return MalformedLicense(say("The content is not JSON: character %(place)s is not what JSON has there.", place=place + 1))
 
 
 def _name_twice() -> MalformedLicense:

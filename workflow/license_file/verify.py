@@ -331,7 +331,7 @@ class _Verification:
         if over := over_limits(claims, expected.usage):
             self.warned(LicenseWarning.OVER_LIMIT, say("More is in use than the license allows"), joined(over))
         if expected.in_force is not None and (lost := losses(expected.in_force, claims, self.at)):
-            told = joined(say("%(text)s.", text=each.text) for each in lost)
+            told = joined(each.sentence for each in lost)
             self.warned(LicenseWarning.REMOVES_SOMETHING, say("It takes something away"), told)
         if expected.clock_suspect or claims.issued_at > self.at + _CLOCK_TOLERANCE:
             self.warned(
