@@ -181,7 +181,7 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, re
             revision = application.revision
             return letters.approval_requested(reader, about, changes, note, sender, revision=revision, revised=revised)
         case LetterKind.APPROVED:
-            return letters.approved(reader, about, delegations.voters(session, application.id), sender)
+            return letters.approved(reader, about, delegations.voters(session, application), sender)
         case LetterKind.CHANGES_REQUESTED:
             return letters.changes_requested(reader, about, by, said["comment"], sender)
         case LetterKind.REJECTED:

@@ -250,3 +250,21 @@ def test_a_first_license_for_a_platform_that_got_one_meanwhile_can_only_be_sent_
     assert f'href="/applications/{second}/edit"' in (liaison.page.text if liaison.page else "")
     approver.send(f"/approvals/{second}", decision="request_changes", comment="Make it a change.")
     assert company.application(second).status == "changes_requested"
+
+
+def test_an_approver_sees_what_changed_since_the_revision_they_decided_on(browser: Open, company: Company) -> None:
+    number = company.apply(environment="UAT")
+    first, second = browser("approver"), browser("approver2")
+    first.open(f"/approvals/{number}")
+    first.send(f"/approvals/{number}", decision="request_changes", comment="The order says 500 users.")
+    for users, note in ((500, "Order PO-88213."), (500, "Order PO-90001.")):
+        company.revise(number, limits={"agents": 120, "users": users}, note=note)
+    first.open(f"/approvals/{number}")
+    assert "Revised since revision 1, on which you decided" in first.words
+    assert "The order says 500 users." in first.words
+    for words in ("Authorized users", "800", "500", "Order PO-90001."):
+        assert words in first.words.split("Revised since")[1].split("What will be signed")[0], words
+    second.open(f"/approvals/{number}")
+    assert "Revised since revision 2" in second.words
+    assert "on which you decided" not in second.words
+    assert "800" not in second.words.split("Revised since")[1].split("What will be signed")[0]

@@ -1,5 +1,6 @@
 """A customer, its people, and the processes' insides on one database: what a test needs to take jobs by hand."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,15 @@ class Company:
         }
         with transaction(self.web) as session:
             return applying.apply(session, self.liaison, self.here.desk, raw, now).number
+
+    def revise(self, number: str, **changes: object) -> None:
+        """The liaison answers some things differently and hands the application in again."""
+        now = wall_now()
+        with transaction(self.web) as session:
+            application = applications.get_application(session, number)
+            raw = json.loads(application.draft) | changes
+            applying.save_draft(session, self.liaison, raw, now, application=application)
+            applying.submit(session, self.liaison, self.here.desk, application, application.version, now)
 
     def approve(self, number: str) -> None:
         """The approver's yes, which completes the requirements."""

@@ -11,8 +11,8 @@ from sqlmodel import Session
 from workflow.db import outbox
 from workflow.db.queries import applications, delegations, people
 from workflow.db.queries.people import Standing
-from workflow.db.tables import DelegationRow, VoteRow
-from workflow.domain.approvals import Choice
+from workflow.db.tables import Application, DelegationRow, VoteRow
+from workflow.domain.approvals import Choice, Decision
 from workflow.domain.events import SystemFact
 from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Permission, grants, may
@@ -176,12 +176,27 @@ def lent_to(session: Session, policy: Policy, delegate: UUID, now: datetime) -> 
     return found
 
 
-def voters(session: Session, application: UUID) -> tuple[str, ...]:
-    """Who approved, in the order of their votes: "B", or "B for A". Each once."""
-    rows = [row for row in applications.votes_on(session, application) if row.choice == Choice.APPROVE.value]
+def voters(session: Session, application: Application) -> tuple[str, ...]:
+    """Who approved what is asked for now, in the order of their votes: "B", or "B for A". Each once."""
+    revision = applications.current_revision(session, application)
+    rows = [
+        row
+        for row in applications.votes_on(session, application.id)
+        if row.choice == Choice.APPROVE.value and revision is not None and row.revision >= revision.approvals_from
+    ]
     names = people.names_of(session, [each for row in rows for each in (row.person, row.on_behalf_of) if each])
     said = (names[row.person] + (f" for {names[row.on_behalf_of]}" if row.on_behalf_of else "") for row in rows)
     return tuple(dict.fromkeys(said))
+
+
+def names_of_voters(session: Session, decision: Decision) -> dict[UUID, str]:
+    """Who approved, by their ids: "B", or "B for A"."""
+    approving = [each for each in decision.counted if each.choice is Choice.APPROVE]
+    names = people.names_of(session, [each for vote in approving for each in (vote.person, vote.right)])
+    return {
+        each.person: names[each.person] + (f" for {names[each.on_behalf_of]}" if each.on_behalf_of else "")
+        for each in approving
+    }
 
 
 def _decides(session: Session, person: UUID, now: datetime) -> bool:

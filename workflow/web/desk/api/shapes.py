@@ -17,7 +17,7 @@ from workflow.domain.application import Status
 from workflow.domain.content import content_from, request_document
 from workflow.domain.policy import Policy
 from workflow.license_file import file_name
-from workflow.services import decisions
+from workflow.services import decisions, delegations
 from workflow.web.desk.access import house_of
 from workflow.web.shared.site import site_of
 
@@ -171,7 +171,7 @@ def _requirements(session: Session, policy: Policy, application: Application) ->
     if application.revision == 0:
         return []
     decision = decisions.where_it_stands(session, policy, application)
-    names = people.names_of(session, [person for tally in decision.tallies for person in tally.people])
+    names = delegations.names_of_voters(session, decision)
     return [
         RequirementDocument(
             rule=each.requirement.rule,

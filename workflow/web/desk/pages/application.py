@@ -20,7 +20,7 @@ from workflow.domain.roles import Permission
 from workflow.domain.terms import RequestType
 from workflow.errors import NotFound
 from workflow.license_file import file_name
-from workflow.services import applications, decisions, delivery, operations
+from workflow.services import applications, decisions, delegations, delivery, operations
 from workflow.times import utc_now
 from workflow.web.desk.access import Downloader, House, Inside, Liaison, Me, Reader
 from workflow.web.desk.live import Watcher
@@ -217,11 +217,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
         )
         for each in states
     ]
-    votes = application_queries.votes_on(session, application.id)
-    revision = application_queries.current_revision(session, application)
-    counts_from = revision.approvals_from if revision else 0
-    approved = [each.person for each in votes if each.choice == "approve" and each.revision >= counts_from]
-    names = people.names_of(session, approved)
+    approvers = delegations.voters(session, application)
     accepted = sum(1 for each in states if each.delivery is not None and each.delivery.state == DeliveryState.ACCEPTED)
     return Detail(
         application=application,
@@ -233,7 +229,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
             facts,
             me.zone,
             delivered_to=f"To {accepted} of {len(states)} recipients" if len(states) > 1 else "",
-            approved_by=" and ".join(names[each] for each in approved if each in names),
+            approved_by=" and ".join(approvers),
         ),
         notices=notices_of(
             application,
@@ -253,7 +249,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
         file=file_name(issued.license_id, issued.version) if issued else "",
         downloads=sum(1 for each in facts if each.type == "license.downloaded"),
         owner=people.get_person(session, application.owner),
-        approvers=[names[each] for each in approved if each in names],
+        approvers=approvers,
         predecessor=(application_queries.get_application_by_id(session, application.renews) if application.renews else None),
         renewal=application_queries.open_renewal_of(session, application.id),
         actions=_actions(session, me, application, issued),
@@ -266,7 +262,7 @@ def _approvals(session: Session, house: House, application: Application) -> Appr
     if Status(application.status) is not Status.SUBMITTED:
         return None
     decision = decisions.where_it_stands(session, house.desk.policy, application)
-    return progress(decision, people.names_of(session, decision.people))
+    return progress(decision, delegations.names_of_voters(session, decision))
 
 
 def _in_the_way(session: Session, application: Application) -> IssuedLicense | None:

@@ -1,5 +1,6 @@
 """The approvers' queue and the decision: what is asked for, what it changes, approve, send back or reject."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,12 @@ from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, events, licenses, people
 from workflow.db.queries.applications import ListedApplication
-from workflow.db.tables import Application, Recipient
+from workflow.db.tables import Application, EventRow, Recipient
 from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
-from workflow.domain.events import ChangesRequested
-from workflow.domain.roles import Permission
+from workflow.domain.events import ApplicationRejected, ApprovalRecorded, ChangesRequested, VoteRefused
+from workflow.domain.roles import Actor, Permission
 from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.services import applications, confirming, decisions, delegations, refusals
 from workflow.services.confirming import Asked
@@ -40,6 +41,11 @@ from workflow.web.shared.site import site_of
 
 router = APIRouter()
 TABS = ("mine", "open", "decided")
+_READ_BY = {
+    **{each.type: "revision" for each in (ApprovalRecorded, ChangesRequested, ApplicationRejected)},
+    VoteRefused.type: "seen_revision",
+}
+"""What an approver leaves in the history, and which member of it names the revision they had before them."""
 DECIDED = {
     Choice.APPROVE: "Approved",
     Choice.REQUEST_CHANGES: "Sent back",
@@ -62,9 +68,11 @@ class QueueItem:
 
 @dataclass(frozen=True)
 class Revised:
-    """What a later revision answers differently from the one before, and who had asked for it."""
+    """What the revision answers differently from the last one that this approver decided on, or else from the one before; and
+    who had asked for it."""
 
     since: int
+    decided: bool
     asked_for: Entry | None
     difference: ShownDifference
 
@@ -230,9 +238,9 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         terms=shown_terms(content, house.desk.catalogue),
         current=current,
         difference=difference,
-        revised=_revised(session, house, application, content),
+        revised=_revised(session, house, me, application, content),
         checks=checks,
-        approvals=progress(counted, people.names_of(session, counted.people)),
+        approvals=progress(counted, delegations.names_of_voters(session, counted)),
         recipients=recipients,
         own=own,
         voted=ballot.has_voted(me.person_id),
@@ -247,18 +255,29 @@ def _asked(session: Session, house: House, me: Me, application: Application) -> 
     return confirming.asked_of(session, me.person_id, application, demand_second_factor=house.settings.second_factor_for_prod)
 
 
-def _revised(session: Session, house: House, application: Application, content: ApplicationContent) -> Revised | None:
-    earlier = [each for each in application_queries.revisions_of(session, application.id) if each.number < application.revision]
+def _revised(session: Session, house: House, me: Me, application: Application, content: ApplicationContent) -> Revised | None:
+    earlier = {each.number: each for each in application_queries.revisions_of(session, application.id)}
+    earlier.pop(application.revision, None)
     if not earlier:
         return None
-    before = applications.content_of_revision(earlier[-1])
     stream = events.of_stream(session, str(application.id))
-    asked_for = [each for each in stream if each.type == ChangesRequested.type and each.at >= earlier[-1].created_at]
+    known = _decided_on(stream, me.actor) & earlier.keys()
+    since = earlier[max(known or earlier)]
+    before = applications.content_of_revision(since)
+    asked_for = [each for each in stream if each.type == ChangesRequested.type and each.at >= since.created_at]
     return Revised(
-        earlier[-1].number,
+        since.number,
+        bool(known),
         entry(asked_for[-1]) if asked_for else None,
         ShownDifference(shown_revision(before, content, house.desk.catalogue), ()),
     )
+
+
+def _decided_on(stream: Sequence[EventRow], actor: Actor) -> set[int]:
+    """The revisions that somebody has certainly read: those they decided on, also where it did not count. Opening a page leaves
+    no mark, since programs open links, too."""
+    own = [(each.type, json.loads(each.payload)) for each in stream if each.actor == actor.label]
+    return {said[_READ_BY[kind]] for kind, said in own if kind in _READ_BY}
 
 
 def _rights(session: Session, house: House, me: Me, ballot: Ballot, quorum: Quorum) -> list[tuple[str, str]]:
