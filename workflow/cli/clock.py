@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli.installation import Files
+from workflow.cli.data_files import Files
 from workflow.cli.on_database import said_plainly
 from workflow.cli.stack import StackState
 from workflow.errors import Invalid, Misconfigured

@@ -14,7 +14,7 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from workflow.cli import serving
-from workflow.cli.installation import Files
+from workflow.cli.data_files import Files
 from workflow.cli.stack import StackState
 from workflow.console import accounts, current, history, identity, install, publishing, revocation_uploads, uploads
 from workflow.console.accounts import ConsoleRole

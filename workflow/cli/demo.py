@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from workflow.cli import cast, first_start, seed
+from workflow.cli.data_files import Files
 from workflow.cli.demo_tokens import token_file
 from workflow.cli.desk_client import DeskClient
-from workflow.cli.installation import Files, Process
+from workflow.cli.installation import Process
 from workflow.cli.stack import Stack
 from workflow.cli.story import DidNotHappen, Places, Story
 from workflow.cli.telling import Telling

@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from workflow.cli.checkup import broker, configuration, custody, database, files, mail
 from workflow.cli.checkup.findings import Environ, Finding, Verdict, fail
-from workflow.cli.installation import Files, Process
+from workflow.cli.data_files import Files
+from workflow.cli.installation import Process
 from workflow.cli.installation import environ_for as environ_in
 from workflow.cli.stack import Stack, StackState
 from workflow.settings import PREFIX, variable

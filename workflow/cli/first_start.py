@@ -11,7 +11,8 @@ from pathlib import Path
 
 import workflow.db.migrations
 from workflow.cli import cast
-from workflow.cli.installation import MAIL_SENDER, Files, Installation, Process
+from workflow.cli.data_files import Files
+from workflow.cli.installation import MAIL_SENDER, Installation, Process
 from workflow.errors import Misconfigured
 
 # No characters that look alike: people type this from one window into another.

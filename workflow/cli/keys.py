@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from workflow.cli import root_draft
-from workflow.cli.installation import Files
+from workflow.cli.data_files import Files
 from workflow.cli.root_files import Draft, KeySet, make_directory, public_pem, read_root, refusals, say_draft, write_public
 from workflow.license_file import (
     TRUST_ROOT_TYPE,

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from workflow.cli.installation import Files, Process, environ_for
+from workflow.cli.data_files import Files
+from workflow.cli.installation import Process, environ_for
 from workflow.errors import Misconfigured
 from workflow.settings import PREFIX, variable
 

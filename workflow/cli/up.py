@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 
 from workflow.cli import broker, cast, first_start
+from workflow.cli.data_files import Files
 from workflow.cli.demo_tokens import token_file
-from workflow.cli.installation import Files, Installation, Ports
+from workflow.cli.installation import Installation, Ports
 from workflow.cli.memory import memory_of
 from workflow.cli.stack import ProcessState, StackState
 from workflow.cli.supervisor import DidNotStart, Program, Running, State, Supervisor, answers_ping, end_with
