@@ -21,7 +21,9 @@ from workflow.domain.reminders import ReminderState
 
 JOB = table_of(JobRow)
 _REMINDER = table_of(Reminder)
-OPEN = JOB.c.state.in_((JobState.PENDING, JobState.RUNNING))
+_OPEN_STATES = [JobState.PENDING.value, JobState.RUNNING.value]
+# Written into the statement and not bound: SQLite uses the partial index only for states that it sees.
+OPEN = JOB.c.state.in_(bindparam("open_states", _OPEN_STATES, expanding=True, literal_execute=True))
 REPUBLISH_AFTER = timedelta(seconds=60)
 COURTESY = timedelta(seconds=30)
 """How long a letter waits at most for licenses that are due."""

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, case, func, select
 from sqlmodel import Session, col
 
+from workflow.db.jobs import OPEN
 from workflow.db.tables import JobRow
 from workflow.domain.events import JobState
 
-_OPEN = col(JobRow.state).in_([JobState.PENDING, JobState.RUNNING])
 _PENDING = col(JobRow.state) == JobState.PENDING
 _UNTOUCHED = and_(_PENDING, col(JobRow.attempts) == 0)
 # A job nobody has taken has waited since it was owed, however often it was published; another one since it was due again.
@@ -47,7 +47,7 @@ def all_queues(session: Session) -> Sequence[Queue]:
                 func.sum(case((col(JobRow.state) == JobState.RUNNING, 1), else_=0)),
                 func.min(_SINCE),
             )
-            .where(_OPEN)
+            .where(OPEN)
             .group_by(col(JobRow.kind))
         )
     }
