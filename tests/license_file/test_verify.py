@@ -1,5 +1,6 @@
 """Judging a genuine file: the order of the checks, what binds a platform, the warnings, and what a refusal carries."""
 
+import gc
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -287,3 +288,16 @@ def test_stale_revocations_and_an_old_root_are_warnings() -> None:
 def test_a_naive_instant_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="aware"):
         verify_license(lic(), trust(), PLATFORM, NOW.replace(tzinfo=None))
+
+
+def test_a_verification_leaves_nothing_to_the_garbage_collector() -> None:
+    raw = lic()
+    verdict(raw, PLATFORM)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            verdict(raw, PLATFORM)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

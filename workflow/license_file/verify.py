@@ -195,6 +195,10 @@ def _claims_from(payload: bytes) -> LicenseClaims:
         ) from None
 
 
+def _last_day(claims: LicenseClaims) -> str:
+    return say("Last usable day %(day)s, %(zone)s", day=last_usable_day(claims), zone=claims.time_zone)
+
+
 class _Verification:
     """Steps 7 to 13: a genuine license, asked whether it is meant for this platform and this day."""
 
@@ -307,10 +311,11 @@ class _Verification:
                 self.checks.passed("version", lambda: say("Version %(n)s follows version %(before)s", n=version, before=before))
 
     def require_not_ended(self) -> None:
+        claims = self.claims  # not `self`, which holds the list: a circle would wait for the garbage collector
         with self.checks.step("validity"):
             if self.already_installed:
                 # The platform reads the license in force again after its end, to say so.
-                self.checks.passed("validity", self._last_day)
+                self.checks.passed("validity", lambda: _last_day(claims))
             elif state_at(self.claims, self.at) is State.EXPIRED:
                 raise Expired(
                     say(
@@ -321,10 +326,7 @@ class _Verification:
                     )
                 )
             else:
-                self.checks.passed("validity", self._last_day)
-
-    def _last_day(self) -> str:
-        return say("Last usable day %(day)s, %(zone)s", day=last_usable_day(self.claims), zone=self.claims.time_zone)
+                self.checks.passed("validity", lambda: _last_day(claims))
 
     def warn(self, expected: Expected) -> None:
         claims = self.claims
