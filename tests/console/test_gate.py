@@ -129,8 +129,9 @@ def test_a_list_calls_back_the_license_in_force_here_and_at_the_gate(console: Co
 
 
 def test_a_list_is_taken_once_and_never_an_older_one(console: Console) -> None:
-    assert listed(console, vendor.lrl(2, 9)) is True
-    assert listed(console, vendor.lrl(2, 9)) is False
+    newest = vendor.lrl(2, 9)
+    assert listed(console, newest) is True
+    assert listed(console, newest) is False
     for raw in (vendor.lrl(1, 9), vendor.lrl(2, 8), vendor.lrl(3, 9, key="issuer-prod"), b"{}"):
         refused = listed(console, raw)
         assert isinstance(refused, RefusedUpload)
