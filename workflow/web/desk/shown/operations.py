@@ -133,7 +133,7 @@ def process_lines(beats: Sequence[Heartbeat], wall: datetime) -> list[ProcessLin
 def _process_line(sign: SignOfLife, wall: datetime) -> ProcessLine:
     name, _, host = sign.process.partition("@")
     words = PROCESS_WORDS[sign.kind][0] if sign.kind else name
-    lives = Badge("Lives", "ok", "activity")
+    lives = Badge("Alive", "ok", "activity")
     return ProcessLine(
         words, host, sign.detail, sign.at, Badge("Silent", "bad", "triangle-alert") if sign.is_silent(wall) else lives
     )
