@@ -198,7 +198,7 @@ class Office:
     def claims_to_sign(self, session: Session, number: str) -> LicenseClaims:
         """What the signing worker would sign."""
         application = applications.get_application(session, number)
-        return issuing.claims_to_sign(evidence_of(session, self.desk.policy, application), self.desk, self.now)
+        return issuing.claims_to_sign(evidence_of(session, self.desk.policy, [application])[0], self.desk, self.now)
 
     def issued(self, **changes: Any) -> str:
         """An application whose license is signed and on its way."""

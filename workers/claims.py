@@ -89,9 +89,7 @@ def perform_in_turn(
         _alone(job, lambda job: work(job, found[job.id] if job.id in found else read([job])[job.id]), claimant)
 
 
-def _read_for_all(
-    claimed: Sequence[ClaimedJob], read: Callable[[Sequence[ClaimedJob]], Mapping[UUID, Read]]
-) -> Mapping[UUID, Read]:
+def _read_for_all(claimed: Sequence[ClaimedJob], read: ReadAll[Read]) -> Mapping[UUID, Read]:
     if len(claimed) == 1:
         return {}
     try:

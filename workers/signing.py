@@ -36,7 +36,7 @@ from workflow.license_file import (
 )
 from workflow.services import issuing
 from workflow.services.desk import Desk, desk_from
-from workflow.services.evidence import evidence_of_all
+from workflow.services.evidence import evidence_of
 from workflow.services.issuing import Signed
 from workflow.settings import Mode, SigningSettings, load
 from workflow.signing_keys import open_signer
@@ -152,7 +152,7 @@ def _sign_in(session: Session, here: SigningRoom, claimed: Sequence[ClaimedJob])
     roots = [root.raw for root in chain.roots[1:]]
     revocations = list_to_carry(session, chain.current, sum(map(len, roots)), now)
     signed: list[Signed] = []
-    for evidence in evidence_of_all(session, here.desk.policy, _applications(session, claimed)):
+    for evidence in evidence_of(session, here.desk.policy, _applications(session, claimed)):
         claims = issuing.claims_to_sign(evidence, here.desk, now)
         signer = here.signer(claims.environment.value, chain.current)
         raw = sign_license(encode_claims(claims), [signer], roots=roots, revocations=revocations)

@@ -109,7 +109,7 @@ def test_signing(office: Office) -> None:
     number = office.approved()
 
     def claims(session: Session, application: Application) -> None:
-        issuing.claims_to_sign(evidence_of(session, office.desk.policy, application), office.desk, NOW)
+        issuing.claims_to_sign(evidence_of(session, office.desk.policy, [application])[0], office.desk, NOW)
 
     expected = {status: "approved" if status is Status.APPROVED else ILLEGAL for status in Status}
     assert outcomes(office, number, claims) == expected

@@ -36,12 +36,7 @@ class Evidence:
         return licenses.in_force_among(self.versions)
 
 
-def evidence_of(session: Session, policy: Policy, application: Application) -> Evidence:
-    """What is on record about one application. Raises RevisionMissing."""
-    return evidence_of_all(session, policy, [application])[0]
-
-
-def evidence_of_all(session: Session, policy: Policy, judged: Sequence[Application]) -> list[Evidence]:
+def evidence_of(session: Session, policy: Policy, judged: Sequence[Application]) -> list[Evidence]:
     """What is on record about applications that were submitted, in their order; nine statements for any number of them.
 
     Raises RevisionMissing.

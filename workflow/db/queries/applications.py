@@ -126,7 +126,7 @@ def with_current_revision(session: Session, wanted: Collection[UUID]) -> dict[UU
 
 def revisions_of(session: Session, application: UUID) -> Sequence[Revision]:
     """Every revision, oldest first."""
-    return session.exec(select(Revision).where(Revision.application == application).order_by(col(Revision.number))).all()
+    return revisions_of_all(session, [application])
 
 
 def revisions_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[Revision]:
@@ -151,7 +151,7 @@ def requirements_of(session: Session, application: Application) -> Sequence[Requ
 
 def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
     """Every vote on any revision, in the order they were cast."""
-    return session.exec(select(VoteRow).where(VoteRow.application == application).order_by(col(VoteRow.id))).all()
+    return votes_on_all(session, [application])
 
 
 def requirements_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[RequirementRow]:

@@ -62,7 +62,7 @@ class StepKind(StrEnum):
 
     DONE = "done"
     NOW = "now"
-    TODO = "todo"
+    AHEAD = "todo"
     STOP = "stop"
 
 
@@ -135,7 +135,7 @@ def steps(status: str, facts: Iterable[Fact], zone: str, *, delivered_to: str = 
             who = said.get(step) or _AUTOMATIC.get(step) or fact.actor_name
             shown.append(Step(StepKind.DONE, "check", badge.text, _short(fact.at, zone), who))
         elif halted:
-            shown.append(Step(StepKind.TODO, badge.icon, badge.text))
+            shown.append(Step(StepKind.AHEAD, badge.icon, badge.text))
         elif state in _STOPPED_BY:
             # A platform can report the activation before the mail server answered: what comes later proves the step.
             halted = True
@@ -163,7 +163,7 @@ def simple_steps(status: str) -> tuple[Step, ...]:
     ends = state in (Status.CHANGES_REQUESTED, Status.REJECTED, Status.WITHDRAWN)
     made = []
     for position, step in enumerate(SPINE):
-        kind = StepKind.TODO
+        kind = StepKind.AHEAD
         if position < done:
             kind = StepKind.DONE
         elif position == done:
