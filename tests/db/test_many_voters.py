@@ -24,7 +24,7 @@ from workflow.errors import Conflict
 from workflow.services import applications as applying
 from workflow.services import decisions, issuing, refusals
 from workflow.services.desk import Desk
-from workflow.services.evidence import evidence_of_all
+from workflow.services.evidence import evidence_of
 
 APPLICATIONS = 200
 TWO = """
@@ -103,7 +103,7 @@ def test_eight_processes_approve_two_hundred_applications_once_each(office: Offi
         assert all(said[str(each.id), "application.approved"] == 1 for each in made)
         assert all(said[str(each.id), "application.approval_recorded"] == 2 for each in made)
         assert len(session.exec(select(JobRow).where(JobRow.kind == Job.SIGN.value)).all()) == APPLICATIONS
-        for evidence in evidence_of_all(session, desk.policy, made):
+        for evidence in evidence_of(session, desk.policy, made):
             counted = evidence.ballot.decision(decisions.quorum_from(evidence.requirements, evidence.ballot.revision))
             assert len(set(counted.people)) == 2
             assert issuing.claims_to_sign(evidence, desk, NOW), "the signer counts the same"
