@@ -1,18 +1,22 @@
 """From rows to the plain facts that letters are made of."""
 
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from sqlmodel import Session
 
 from workflow.db.queries import applications, customers, deliveries, licenses
 from workflow.db.tables import Application, IssuedLicense, Person
 from workflow.domain.application import Standing
+from workflow.domain.approvals import Decision
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.delivery import DeliveryState
 from workflow.domain.terms import last_usable_day
-from workflow.mail.letters import ApplicationFacts, Delivered, LicenseFacts, Successor, TermChange
+from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange
 from workflow.mail.letters import Desk as Sender
 from workflow.services.applications import content_of, content_of_revision
+from workflow.services.decisions import Ballot
 from workflow.services.desk import Desk
 
 DELIVERY_WORDS = {
@@ -68,6 +72,23 @@ def application_facts(desk: Desk, application: Application, content: Application
         agents=content.terms.max_agents,
         users=content.terms.authorized_users,
         url=f"{desk.public_url}/applications/{application.number}",
+    )
+
+
+def awaited(ballot: Ballot, decision: Decision, names: Mapping[UUID, str], time_zone: str, now: datetime) -> Awaited:
+    """How an application that waits stands now; `names` are those of the people who approved."""
+    due_at = ballot.revision.due_at
+    return Awaited(
+        since=ballot.revision.created_at,
+        due_at=due_at,
+        is_overdue=due_at is not None and due_at <= now,
+        missing=tuple(
+            Missing(each.requirement.group, each.requirement.count - len(each.people), len(each.people))
+            for each in decision.tallies
+            if not each.met
+        ),
+        approved_by=tuple(names[person] for person in decision.people),
+        time_zone=time_zone,
     )
 
 

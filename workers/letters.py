@@ -19,10 +19,11 @@ from workflow.db.queries import applications, deliveries, events, licenses, peop
 from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.content import ApplicationContent
-from workflow.domain.events import ApplicationRevised, ApplicationSubmitted, LetterKind
+from workflow.domain.events import LetterKind
 from workflow.mail import letters
+from workflow.mail.letters import Awaited
 from workflow.mail.messages import Letter
-from workflow.services import delegations, one_time_links
+from workflow.services import decisions, delegations, one_time_links
 from workflow.services.applications import content_of_revision
 from workflow.services.delivery import Addressee, Built
 from workflow.services.desk import Desk
@@ -115,8 +116,9 @@ def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Rea
         for job in claimed:
             assert job.recipient is not None, "a letter has a reader"
             try:
-                to = addressee(readers[job.recipient])
-                letter = write(session, here.desk, LetterKind(job.detail), occasions[job.id], to.name)
+                reader = readers[job.recipient]
+                to = addressee(reader)
+                letter = write(session, here.desk, LetterKind(job.detail), occasions[job.id], reader)
                 found[job.id] = Ready(to, letter, stored.get(job.id))
             except NotNeeded as reason:
                 found[job.id] = reason
@@ -162,24 +164,28 @@ def addressee(reader: Person | Recipient) -> Addressee:
     return Addressee(reader.name, reader.email, mailing.SIGNED)
 
 
-def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, reader: str) -> Letter:
+def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to: Person | Recipient) -> Letter:
     """The letter of this kind about what happened to an application. Raises NotNeeded when it is no longer so."""
-    application, content, event = occasion.application, occasion.content, occasion.event
+    application, content, event, reader = occasion.application, occasion.content, occasion.event, to.name
     said = json.loads(event.payload)
     by = f"{event.actor_name} for {said['acting_for']}" if said.get("acting_for") else event.actor_name
     sender = facts.sender(desk)
     about = facts.application_facts(desk, application, content, occasion.owner)
     match kind:
         case LetterKind.APPROVAL_REQUESTED:
-            if application.status != Status.SUBMITTED.value or application.revision != said["revision"]:
-                raise NotNeeded(f"the application is {application.status}")
+            _require_open(application, said["revision"])
             changes = facts.term_changes(session, desk, application, content)
-            note = content.request.note
-            if event.type not in (ApplicationSubmitted.type, ApplicationRevised.type):  # a reminder: nothing has changed
-                return letters.approval_requested(reader, about, changes, note, sender)
             revised = facts.revision_changes(session, desk, application, content)
-            revision = application.revision
-            return letters.approval_requested(reader, about, changes, note, sender, revision=revision, revised=revised)
+            return letters.approval_requested(
+                reader, about, changes, content.request.note, sender, revision=application.revision, revised=revised
+            )
+        case LetterKind.APPROVAL_REMINDER:
+            return letters.approval_reminder(reader, about, _awaited(session, desk, application, said["revision"], to), sender)
+        case LetterKind.APPROVAL_ESCALATED:
+            awaited, group = _awaited(session, desk, application, said["revision"], to), said["group"]
+            asked = applications.requirements_of(session, application)
+            rule = next((each.explanation for each in asked if (each.rule, each.group_name) == (said["rule"], group)), "")
+            return letters.approval_escalated(reader, about, awaited, group, rule, sender)
         case LetterKind.APPROVED:
             return letters.approved(reader, about, delegations.voters(session, application), sender)
         case LetterKind.CHANGES_REQUESTED:
@@ -217,3 +223,19 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, re
             return letters.revoked(
                 reader, issued, said["reason"], later.version if later else None, facts.revocations_url(desk), sender
             )
+
+
+def _require_open(application: Application, revision: int) -> None:
+    if application.status != Status.SUBMITTED.value or application.revision != revision:
+        raise NotNeeded(f"the application is {application.status}, revision {application.revision}")
+
+
+def _awaited(session: Session, desk: Desk, application: Application, revision: int, to: Person | Recipient) -> Awaited:
+    """How the application stands that somebody is reminded of. Raises NotNeeded once they have decided."""
+    assert isinstance(to, Person), "recipients decide nothing"
+    _require_open(application, revision)
+    ballot = decisions.ballot_of(session, desk.policy, application)
+    if ballot.has_voted(to.id):
+        raise NotNeeded(f"{to.name} has decided")
+    decision = ballot.decision(decisions.quorum_of(session, application, ballot.revision))
+    return facts.awaited(ballot, decision, delegations.names_of_voters(session, decision), to.time_zone, utc_now())

@@ -12,8 +12,8 @@ from workflow.domain.events import CONSEQUENCES, Event, Job
 OWED = {
     "application.submitted": ["letter.send approval_requested to approvers"],
     "application.revised": ["letter.send approval_requested to approvers"],
-    "application.approval_reminded": ["letter.send approval_requested to approvers"],
-    "application.approval_escalated": ["letter.send approval_requested to approvers"],
+    "application.approval_reminded": ["letter.send approval_reminder to approvers"],
+    "application.approval_escalated": ["letter.send approval_escalated to approvers"],
     "application.approved": ["license.sign", "letter.send approved to liaison"],
     "application.changes_requested": ["letter.send changes_requested to liaison"],
     "application.rejected": ["letter.send rejected to liaison"],

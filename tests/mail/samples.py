@@ -1,9 +1,10 @@
 """One realistic example of every letter, used by the tests and to look at them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from workflow.mail import letters
-from workflow.mail.letters import ApplicationFacts, Delivered, Desk, LicenseFacts, Successor, TermChange
+from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, Desk, LicenseFacts, Missing, Successor, TermChange
 from workflow.mail.messages import Letter
 
 DESK = Desk("SERVICEME license desk", "https://desk.serviceme.example", "licensing@serviceme.example")
@@ -48,6 +49,16 @@ MOMENT = datetime(2026, 11, 27, 6, 37, tzinfo=UTC)
 SUCCESSOR = Successor(
     4, "Zhang Wei and ops-admins@harbourline.example", date(2027, 3, 10), date(2028, 3, 31), DESK.url + "/licenses/1/uploaded"
 )
+AWAITED = Awaited(
+    since=datetime(2026, 11, 20, 8, 0, tzinfo=UTC),
+    due_at=datetime(2026, 11, 24, 8, 0, tzinfo=UTC),
+    is_overdue=True,
+    missing=(Missing("approvers", 1, 1), Missing("security", 1, 0)),
+    approved_by=("Tomas Varga for Sofia Marin",),
+    time_zone="Asia/Shanghai",
+)
+ESCALATED = replace(AWAITED, missing=(Missing("security", 1, 0), Missing("leads", 1, 0)), approved_by=())
+RULE = "Nobody decided within 3 business days: one of leads as well."
 RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
 GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
 LIST_URL = DESK.url + "/api/v1/revocations"
@@ -71,6 +82,11 @@ def every_letter() -> dict[str, Letter]:
             revision=2,
             revised=(TermChange("Recipients", "1", "2 (+ b@x.example)"),),
         ),
+        "approval_reminder": letters.approval_reminder(approver, APPLICATION, AWAITED, DESK),
+        "approval_reminder-early": letters.approval_reminder(
+            approver, APPLICATION, replace(AWAITED, is_overdue=False, missing=(), approved_by=("Lin Tao",)), DESK
+        ),
+        "approval_escalated": letters.approval_escalated(approver, APPLICATION, ESCALATED, "leads", RULE, DESK),
         "approved": letters.approved(reader, APPLICATION, ("Daniel Osei", "Sofia Marin"), DESK),
         "changes_requested": letters.changes_requested(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),
         "rejected": letters.rejected(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),

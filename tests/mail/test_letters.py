@@ -24,6 +24,7 @@ from tests.mail.samples import (
 from workflow import templating
 from workflow.mail import letters
 from workflow.mail.messages import Letter
+from workflow.mail.rendering import TEXT_WIDTH
 
 LETTERS = every_letter()
 ABOUT_A_LICENSE = [name for name in LETTERS if name.split("-")[0] not in ("portal_link", "portal_code", "invitation")]
@@ -127,7 +128,7 @@ def test_styles_are_inlined_and_dark_mode_stays(name: str) -> None:
 @pytest.mark.parametrize("name", LETTERS)
 def test_lines_of_text_are_short_unless_they_hold_a_link(name: str) -> None:
     for line in LETTERS[name].text.splitlines():
-        assert len(line) <= letters.TEXT_WIDTH or "://" in line
+        assert len(line) <= TEXT_WIDTH or "://" in line
         assert line == line.rstrip()
 
 

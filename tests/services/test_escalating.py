@@ -13,6 +13,7 @@ from workflow.db.queries import applications
 from workflow.db.queries import people as person_queries
 from workflow.db.tables import EscalationRow, RequirementRow
 from workflow.domain.approvals import Choice, Outcome
+from workflow.domain.events import ASKING
 from workflow.services import applications as applying
 from workflow.services import escalations
 
@@ -39,7 +40,8 @@ def asked(office: Office) -> list[str]:
 
 
 def told(office: Office, number: str) -> list[str]:
-    return sorted(name for letter, name in office.letters(number) if letter == "approval_requested")
+    """Whom letters ask for a decision, however they are worded."""
+    return sorted(name for letter, name in office.letters(number) if letter in ASKING)
 
 
 def test_who_is_asked_is_reminded_and_then_one_more_group_is_asked(strict: Office) -> None:

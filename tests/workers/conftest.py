@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tests.builders import Office
 from tests.servers import SmtpCatcher
 from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on
+from tests.workers.post_room import PostRoom
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
 
 
@@ -50,3 +52,11 @@ def company(engine: Engine, smtp: SmtpCatcher, mail_keys: DemoFiles, issuer_keys
     made.here.engine.dispose()
     made.web.dispose()
     made.room.engine.dispose()
+
+
+@pytest.fixture
+def post_room(engine: Engine, smtp: SmtpCatcher) -> Iterator[PostRoom]:
+    """An office with all its people, whose letters go to the test's mail server."""
+    made = PostRoom.of(Office.opened(engine), smtp)
+    yield made
+    made.close()

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from workflow.db.ids import new_id
 from workflow.db.queries.people import people_with
 from workflow.db.tables import Application, Environment, EventRow, EventStream, JobRow, Recipient, Revision, table_of
-from workflow.domain.events import SYSTEM_STREAM, Audience, Event, Job, JobState, LetterKind, consequences
+from workflow.domain.events import ASKING, SYSTEM_STREAM, Audience, Event, Job, JobState, consequences
 from workflow.domain.roles import Actor, Role
 from workflow.times import wall_now
 
@@ -285,10 +285,10 @@ def _audience(
 
 
 def _asked(session: Session, application: UUID) -> Sequence[UUID | None]:
-    asking = LetterKind.APPROVAL_REQUESTED.value
+    asking = [kind.value for kind in ASKING]
     return session.exec(
         select(JobRow.recipient)
-        .where(JobRow.ref == application, JobRow.kind == Job.LETTER.value, JobRow.detail == asking)
+        .where(JobRow.ref == application, JobRow.kind == Job.LETTER.value, col(JobRow.detail).in_(asking))
         .distinct()
         .order_by(col(JobRow.recipient))
     ).all()

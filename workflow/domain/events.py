@@ -40,6 +40,8 @@ class LetterKind(StrEnum):
     """The letters an event can owe, beside the delivery and the reminder."""
 
     APPROVAL_REQUESTED = "approval_requested"
+    APPROVAL_REMINDER = "approval_reminder"
+    APPROVAL_ESCALATED = "approval_escalated"
     APPROVED = "approved"
     CHANGES_REQUESTED = "changes_requested"
     REJECTED = "rejected"
@@ -49,6 +51,10 @@ class LetterKind(StrEnum):
     NEEDS_ATTENTION = "needs_attention"
     NOT_ACTIVATED = "not_activated"
     REVOKED = "revoked"
+
+
+ASKING = (LetterKind.APPROVAL_REQUESTED, LetterKind.APPROVAL_REMINDER, LetterKind.APPROVAL_ESCALATED)
+"""The letters that ask somebody for a decision."""
 
 
 class Audience(StrEnum):
@@ -425,8 +431,8 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
     {
         ApplicationSubmitted: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
         ApplicationRevised: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
-        ApprovalReminded: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
-        ApprovalEscalated: (_letter(LetterKind.APPROVAL_REQUESTED, Audience.APPROVERS),),
+        ApprovalReminded: (_letter(LetterKind.APPROVAL_REMINDER, Audience.APPROVERS),),
+        ApprovalEscalated: (_letter(LetterKind.APPROVAL_ESCALATED, Audience.APPROVERS),),
         ApplicationApproved: (Owed(Job.SIGN), _letter(LetterKind.APPROVED, Audience.LIAISON)),
         ChangesRequested: (_letter(LetterKind.CHANGES_REQUESTED, Audience.LIAISON),),
         ApplicationRejected: (_letter(LetterKind.REJECTED, Audience.LIAISON),),

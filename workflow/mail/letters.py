@@ -3,20 +3,12 @@
 A letter links to pages; opening one changes nothing. The facts are dataclasses of this module, never rows.
 """
 
-import re
-import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 
-from css_inline import CSSInliner
-from jinja2 import Environment
-
-from workflow import templating
 from workflow.mail.messages import Attachment, Letter
+from workflow.mail.rendering import rendered
 
-TEXT_WIDTH = 74
 LICENSE_MEDIA_TYPE = "application/vnd.serviceme.license"
 
 
@@ -79,6 +71,28 @@ class TermChange:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """How many approvals of one group an application still lacks, and how many of that group it has."""
+
+    group: str
+    count: int
+    given: int
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """How an application that waits stood when the letter was written. Times are shown in `time_zone`, the reader's."""
+
+    since: datetime
+    due_at: datetime | None
+    is_overdue: bool
+    missing: tuple[Missing, ...]
+    """empty when only different people are missing"""
+    approved_by: tuple[str, ...]
+    time_zone: str
+
+
+@dataclass(frozen=True)
 class Delivered:
     """How the file reached one recipient, in words: "Accepted by mail server", "Refused, will try again"."""
 
@@ -103,17 +117,17 @@ def license_delivery(reader: str, issued: LicenseFacts, raw: bytes, sha256: str,
     """To an administrator: the license file, what it grants, and how to activate it. Must be encrypted."""
     file = Attachment(f"{issued.license_id}-v{issued.version}.lic", raw, LICENSE_MEDIA_TYPE)
     facts = {"issued": issued, "file": file, "sha256": sha256}
-    return _letter("license_delivery", reader, desk, language, facts, (file,))
+    return rendered("license_delivery", reader, desk, language, facts, (file,))
 
 
 def portal_link(reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, language: str = "en") -> Letter:
     """To an administrator without a certificate: where to download the file. Names no customer: it travels in clear."""
-    return _letter("portal_link", reader, desk, language, {"url": url, "ends_at": ends_at, "time_zone": time_zone})
+    return rendered("portal_link", reader, desk, language, {"url": url, "ends_at": ends_at, "time_zone": time_zone})
 
 
 def portal_code(reader: str, code: str, minutes: int, desk: Desk, *, language: str = "en") -> Letter:
     """The one-time code that was asked for on the download page. It is not in the subject, which lock screens show."""
-    return _letter("portal_code", reader, desk, language, {"code": code, "minutes": minutes})
+    return rendered("portal_code", reader, desk, language, {"code": code, "minutes": minutes})
 
 
 def approval_requested(
@@ -130,31 +144,53 @@ def approval_requested(
     """To an approver: what is asked for, and what differs from the license in force; from revision 2 on also `revised`, what
     differs from the revision they were told of before."""
     facts = {"application": application, "changes": changes, "note": note, "revision": revision, "revised": revised}
-    return _letter("approval_requested", reader, desk, language, facts)
+    return rendered("approval_requested", reader, desk, language, facts)
+
+
+def approval_reminder(
+    reader: str, application: ApplicationFacts, awaited: Awaited, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To an approver who was asked before: since when it waits, when the answer was or is due, whose approval is missing."""
+    return rendered("approval_reminder", reader, desk, language, {"application": application, "awaited": awaited})
+
+
+def approval_escalated(
+    reader: str,
+    application: ApplicationFacts,
+    awaited: Awaited,
+    group: str,
+    rule: str,
+    desk: Desk,
+    *,
+    language: str = "en",
+) -> Letter:
+    """To somebody of the group that is asked besides, because nobody decided in time. `rule` is the policy's own sentence."""
+    facts = {"application": application, "awaited": awaited, "group": group, "rule": rule}
+    return rendered("approval_escalated", reader, desk, language, facts)
 
 
 def approved(
     reader: str, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To the liaison: every approval is there; signing and delivery follow without anyone's help."""
-    return _letter("approved", reader, desk, language, {"application": application, "approvers": approvers})
+    return rendered("approved", reader, desk, language, {"application": application, "approvers": approvers})
 
 
 def changes_requested(
     reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To the liaison: an approver sent the application back."""
-    return _letter("changes_requested", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("changes_requested", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def rejected(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
     """To the liaison: an approver closed the application."""
-    return _letter("rejected", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("rejected", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def withdrawn(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
     """To an approver: the application needs no decision any more."""
-    return _letter("withdrawn", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("withdrawn", reader, desk, language, {"application": application, "by": by, "comment": comment})
 
 
 def delivered(
@@ -168,7 +204,7 @@ def delivered(
 ) -> Letter:
     """To the liaison: the first mail server accepted the file, and how it stands with each recipient."""
     facts = {"application": application, "issued": issued, "deliveries": deliveries}
-    return _letter("delivered", reader, desk, language, facts)
+    return rendered("delivered", reader, desk, language, facts)
 
 
 def activated(
@@ -183,7 +219,7 @@ def activated(
 ) -> Letter:
     """To the liaison: the platform reported the license in force."""
     facts = {"application": application, "issued": issued, "at": at, "first_reminder_on": first_reminder_on}
-    return _letter("activated", reader, desk, language, facts)
+    return rendered("activated", reader, desk, language, facts)
 
 
 def needs_attention(
@@ -191,7 +227,7 @@ def needs_attention(
 ) -> Letter:
     """To operators and the liaison: something stopped. `answer` is what the machine said, verbatim; may be empty."""
     facts = {"application": application, "problem": problem, "answer": answer, "advice": advice}
-    return _letter("needs_attention", reader, desk, language, facts)
+    return rendered("needs_attention", reader, desk, language, facts)
 
 
 def expiry_reminder(
@@ -212,7 +248,7 @@ def expiry_reminder(
     """
     facts = {"issued": issued, "days_left": days_left, "successor": successor}
     links = {"renew_url": renew_url, "acknowledge_url": acknowledge_url}
-    return _letter("expiry_reminder", reader, desk, language, {**facts, **links})
+    return rendered("expiry_reminder", reader, desk, language, {**facts, **links})
 
 
 def expired(
@@ -225,14 +261,14 @@ def expired(
     language: str = "en",
 ) -> Letter:
     """To administrators and the liaison: the last usable day has passed, what stops and what keeps working."""
-    return _letter("expired", reader, desk, language, {"issued": issued, "renew_url": renew_url, "successor": successor})
+    return rendered("expired", reader, desk, language, {"issued": issued, "renew_url": renew_url, "successor": successor})
 
 
 def not_activated(
     reader: str, issued: LicenseFacts, delivered_on: date, days: int, desk: Desk, *, language: str = "en"
 ) -> Letter:
     """To administrators and the liaison: the file was delivered `days` days ago and is not in force."""
-    return _letter("not_activated", reader, desk, language, {"issued": issued, "delivered_on": delivered_on, "days": days})
+    return rendered("not_activated", reader, desk, language, {"issued": issued, "delivered_on": delivered_on, "days": days})
 
 
 def revoked(
@@ -247,7 +283,7 @@ def revoked(
 ) -> Letter:
     """To administrators and the liaison: the file must not be used any more, why, and what takes its place."""
     facts = {"issued": issued, "reason": reason, "successor_version": successor_version, "list_url": list_url}
-    return _letter("revoked", reader, desk, language, facts)
+    return rendered("revoked", reader, desk, language, facts)
 
 
 def invitation(
@@ -255,62 +291,4 @@ def invitation(
 ) -> Letter:
     """A one-time link to choose a password: for a new account, or, without `invited_by`, for a forgotten one."""
     facts = {"url": url, "ends_at": ends_at, "time_zone": time_zone, "invited_by": invited_by}
-    return _letter("invitation", reader, desk, language, facts)
-
-
-def _letter(
-    name: str,
-    reader: str,
-    desk: Desk,
-    language: str,
-    facts: Mapping[str, object],
-    attachments: tuple[Attachment, ...] = (),
-) -> Letter:
-    templates = _templates(language)
-    words = {**facts, "reader": reader, "desk": desk, "language": language}
-    # Names and companies are typed by people; whatever is no visible character must not end up in a header field.
-    subject = " ".join(_CONTROL.sub(" ", templates.get_template(f"letters/{name}/subject.txt").render(words)).split())
-    text = templates.get_template(f"letters/{name}/body.txt").render(words)
-    html = templates.get_template(f"letters/{name}/body.html").render(words, subject=subject)
-    return Letter(subject, _wrapped(text), _INLINER.inline(html), attachments, language)
-
-
-@cache
-def _templates(language: str) -> Environment:
-    """The letters' templates. Only English is written so far; the language already decides which words a letter gets."""
-    made = templating.environment()
-    made.globals["language"] = language
-    return made
-
-
-# Remote sheets off: a template could otherwise make the worker fetch an address. What stays in the head are the media
-# queries for dark mode and narrow screens, which no style attribute can hold.
-_INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True, minify_css=True)
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-# What the second line of a paragraph stands under: nothing, an indent, the words of a numbered step, the value of a row.
-_HANGING = re.compile(r" +(?:\d+\. |[^:]{1,18}: +)?")
-
-
-def _wrapped(text: str) -> str:
-    """Paragraphs at 74 columns; lines with an address in them stay whole, so that it can be clicked."""
-    lines: list[str] = []
-    for line in text.strip().splitlines():
-        if len(line) <= TEXT_WIDTH or "://" in line:
-            lines.append(line.rstrip())
-        else:
-            lead = _HANGING.match(line)
-            lines += textwrap.wrap(
-                line,
-                TEXT_WIDTH,
-                subsequent_indent=" " * len(lead[0] if lead else ""),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-    return "\n".join(_single_spaced(lines)) + "\n"
-
-
-def _single_spaced(lines: list[str]) -> list[str]:
-    return [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
+    return rendered("invitation", reader, desk, language, facts)

@@ -34,6 +34,8 @@ KINDS: Mapping[str, str] = {
     "portal_code": "Portal code",
     "expiry_reminder": "Expiry reminder",
     "approval_requested": "Approval requested",
+    "approval_reminder": "Reminder of an approval",
+    "approval_escalated": "Escalated approval",
     "approved": "Approved",
     "changes_requested": "Sent back",
     "rejected": "Rejected",
