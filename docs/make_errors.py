@@ -3,13 +3,16 @@
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import workflow
 from workflow.errors import DeskError
 from workflow.license_file import LicenseRefused, TrustError
 from workflow.web.shared.problems import STATUS_OF_FAMILY
+
+E = TypeVar("E", bound=Exception)
 
 PAGE = Path(__file__).resolve().parent / "errors.md"
 
@@ -63,8 +66,8 @@ def page() -> str:
     if known:
         raise SystemExit(f"Add a section for {known[0].__module__}, the module of {known[0].__name__}.")
     parts.append(FROM_THE_FRAMEWORK)
-    refusals = sorted({*_below(LicenseRefused), *_below(TrustError)}, key=lambda each: each.code)
-    shown = [(each.code, "", each) for each in refusals]
+    refusals: set[type[LicenseRefused] | type[TrustError]] = {*_below(LicenseRefused), *_below(TrustError)}
+    shown = [(each.code, "", each) for each in sorted(refusals, key=lambda each: each.code)]
     parts.append(_table("License files, receipts and trust roots", shown, head="| code | when |\n|---|---|"))
     return "\n".join(parts)
 
@@ -75,7 +78,7 @@ def _import_everything() -> None:
             importlib.import_module(module.name)
 
 
-def _below(family: type) -> Iterator[type]:
+def _below(family: type[E]) -> Iterator[type[E]]:
     for each in family.__subclasses__():
         yield each
         yield from _below(each)
@@ -89,7 +92,7 @@ def _status_of(error: type) -> int:
     return next((status for family, status in STATUS_OF_FAMILY if issubclass(error, family)), 500)
 
 
-def _table(title: str, rows: list[tuple[str, str, type]], head: str = "| code | status | when |\n|---|---|---|") -> str:
+def _table(title: str, rows: Sequence[tuple[str, str, type]], head: str = "| code | status | when |\n|---|---|---|") -> str:
     lines = [f"## {title}", "", head]
     for code, status, error in rows:
         # Whole sentences on one line: a docstring's line ends mean nothing here.

@@ -62,9 +62,9 @@ def _titles() -> Iterator[str]:
     """The titles of the errors that a page of the console can show."""
     for name in ("console", "web.console", "web.shared"):
         package = importlib.import_module(f"workflow.{name}")
-        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations" not in each.name:
-                importlib.import_module(each.name)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
     yield DeskError.title
     for each in sorted(_below(DeskError), key=lambda kind: kind.__qualname__):
         if each.__module__.startswith(("workflow.errors", "workflow.console", "workflow.web.console", "workflow.web.shared")):

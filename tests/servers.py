@@ -350,6 +350,14 @@ class SmtpCatcher:
         return "250 2.0.0 accepted"
 
 
+def plain_text(message: EmailMessage) -> str:
+    """What a message says to whoever reads it without HTML."""
+    body = message.get_body(("plain",))
+    assert body is not None
+    text: str = body.get_content()
+    return text
+
+
 @contextmanager
 def smtp_catcher() -> Iterator[SmtpCatcher]:
     """A running SmtpCatcher on a free port, without TLS."""

@@ -59,8 +59,8 @@ def test_an_active_license_allows_what_it_lists(console: Console) -> None:
 def test_another_process_answers_by_the_new_license_without_a_restart(console: Console) -> None:
     published(console, vendor.lic(1))
     process = subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, str(console.published)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         assert process.stdout.readline().split() == ["1", "active", "False"]
         published(console, vendor.fewer(2))
         # On a busy machine the file may be read before its number.
@@ -69,8 +69,7 @@ def test_another_process_answers_by_the_new_license_without_a_restart(console: C
     finally:
         process.kill()
         process.wait()
-        if process.stdout:
-            process.stdout.close()
+        process.stdout.close()
 
 
 def test_a_gate_that_was_there_before_the_console_finds_it(console: Console) -> None:

@@ -4,6 +4,7 @@ import json
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -34,7 +35,7 @@ def opened(directory: Path, mode: Mode = Mode.DEMO) -> Console:
     return open_console(ConsoleSettings(mode=mode, console_dir=directory))
 
 
-def production(**changes: object) -> Setup:
+def production(**changes: Any) -> Setup:
     payload = vendor.root_payload(purpose=Purpose.PRODUCTION)
     return replace(vendor.setup(pin=vendor.pin(payload), trust_root=vendor.root(payload)), **changes)
 

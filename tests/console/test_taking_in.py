@@ -82,7 +82,7 @@ def test_the_contact_is_kept_only_when_the_signature_was_good(console: Console, 
     outcome = taken_in(console, BAD_FILES[bad][0])
     assert isinstance(outcome, RefusedUpload)
     assert (outcome.contact is not None) is contact
-    if contact:
+    if outcome.contact is not None:
         assert outcome.contact["mailbox"] == vendor.CONTACT.mailbox
 
 

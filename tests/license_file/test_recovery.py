@@ -43,8 +43,11 @@ REPAIRED = lic("issuer-prod-spare", version=2, roots=(REMEDY,), revocations=lrl(
 def by_the_thief() -> VerifiedLicense:
     """The highest version there can be, issued in 2099: nothing in it is wrong but the hands that signed it."""
     at = IN_2099 + timedelta(days=1)
-    valid = {"valid_from": IN_2099, "valid_until": at + timedelta(days=365), "grace_until": at + timedelta(days=365)}
-    return verify_license(lic(version=LAST, issued_at=IN_2099, modules=CLAIMS.modules[:1], **valid), trust(), PLATFORM, at)
+    until = at + timedelta(days=365)
+    forged = lic(
+        version=LAST, issued_at=IN_2099, modules=CLAIMS.modules[:1], valid_from=IN_2099, valid_until=until, grace_until=until
+    )
+    return verify_license(forged, trust(), PLATFORM, at)
 
 
 def past(verified: VerifiedLicense) -> PastLicense:

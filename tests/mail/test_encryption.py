@@ -90,7 +90,7 @@ def test_header_fields_are_protected_as_rfc_9788_says(post: Post, headers: Outer
     assert inside["Content-Type"].params["hp"] == "cipher"
     assert inside["From"] == outside["From"]
     assert inside["Message-ID"] == outside["Message-ID"] == headers.message_id
-    shown = {str(value).split(":", 1)[0]: str(value).split(":", 1)[1].strip() for value in inside.get_all("HP-Outer")}
+    shown = {str(value).split(":", 1)[0]: str(value).split(":", 1)[1].strip() for value in inside.get_all("HP-Outer", [])}
     structural = {"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"}
     assert set(shown) == set(outside.keys()) - structural
     assert shown["Subject"] == headers.subject

@@ -75,7 +75,7 @@ def _given(answer: Answer, server: SMTP) -> str:
 
 def hang_up(server: SMTP) -> str:
     """Cuts the connection instead of answering."""
-    assert server.transport is not None
+    assert isinstance(server.transport, asyncio.Transport)
     server.transport.abort()
     return "451 nobody hears this"
 
@@ -94,7 +94,8 @@ def running(handler: Server, **options: Any) -> Iterator[int]:
 
 
 def settings(port: int, **changes: Any) -> MailSettings:
-    return MailSettings(**({"smtp_port": port, "smtp_tls": "none", "mail_sender": SENDER, "mail_timeout": 5} | changes))
+    given: dict[str, Any] = {"smtp_port": port, "smtp_tls": "none", "mail_sender": SENDER, "mail_timeout": 5}
+    return MailSettings(**(given | changes))
 
 
 @pytest.fixture

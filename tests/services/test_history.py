@@ -1,6 +1,5 @@
 """Whoever holds the whole database can rewrite it so that it is sound in itself. Checkpoints remember."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from itertools import product
@@ -13,7 +12,7 @@ from sqlmodel import col, select
 from tests.builders import NOW, Office
 from tests.license_file.example import signer, trust
 from workflow.database import transaction
-from workflow.db.chains import CHAINED, chain_hash
+from workflow.db.outbox import CHAINED, chain_hash
 from workflow.db.tables import EventRow, EventStream
 from workflow.services import checkpoints, history, witnessing
 from workflow.services.history import Finding, Verdict
@@ -72,7 +71,7 @@ class _Undo(Exception):
 
 
 @pytest.fixture
-def auditor(office: Office, tmp_path: Path) -> Iterator[Auditor]:
+def auditor(office: Office, tmp_path: Path) -> Auditor:
     """With the triggers gone, as for somebody who owns the tables."""
     made = Auditor(office, tmp_path / "checkpoints")
     dialect = office.engine.dialect.name

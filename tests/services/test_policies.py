@@ -283,9 +283,11 @@ def test_a_vote_for_somebody_else_counts_with_that_persons_groups(strict: Office
         acting = VoteRow(**{**first.model_dump(exclude={"id"}), "person": people.LEAD.person_id})
         acting.on_behalf_of = people.SECURITY.person_id
         session.add(acting)
-        at = {"created_at": NOW, "starts_at": NOW, "ends_at": NOW + timedelta(days=1)}
         giver, delegate = people.id_of(people.SECURITY), people.id_of(people.LEAD)
-        session.add(DelegationRow(giver=giver, delegate=delegate, reason="On leave", **at))
+        until = NOW + timedelta(days=1)
+        session.add(
+            DelegationRow(giver=giver, delegate=delegate, reason="On leave", created_at=NOW, starts_at=NOW, ends_at=until)
+        )
         session.flush()
         decision = decisions.where_it_stands(session, TWO_PEOPLE, applications.get_application(session, number))
     assert decision.outcome is Outcome.APPROVED

@@ -12,6 +12,7 @@ from tests.builders import NOW, Office
 from workflow.db.queries import credentials
 from workflow.db.tables import Person, RecoveryCode, SecondFactor, SignedIn
 from workflow.domain.roles import Actor, MissingRole
+from workflow.errors import NotFound
 from workflow.services import accounts, confirming, second_factor, sessions
 from workflow.services.confirming import Asked, SecondFactorMissing, Shown, WrongPassword
 from workflow.services.second_factor import (
@@ -232,7 +233,7 @@ def test_nobody_ends_somebody_elses_session(office: Office) -> None:
     sessions.enter_code(office.engine, sign_in(office).token, code(office), now=NOW, wall=WALL)
     with office.work() as session:
         row = session.exec(select(SignedIn).where(col(SignedIn.waits_for_code).is_(False))).one()
-        with pytest.raises(sessions.NotFound):
+        with pytest.raises(NotFound):
             sessions.end_own(session, people.OPERATOR, row.id)
         sessions.end_own(session, people.APPROVER, row.id)
         assert credentials.sessions_of(session, PERSON, WALL) == []

@@ -42,15 +42,18 @@ class Program:
 
     def get(self, path: str, **headers: str) -> Response:
         """GET below /api/v1."""
-        return self.client.get(f"{BASE}{path}", headers=self._headers(headers))
+        answer: Response = self.client.get(f"{BASE}{path}", headers=self._headers(headers))
+        return answer
 
     def post(self, path: str, body: Any = None, **headers: str) -> Response:
         """POST below /api/v1; header names are written with underscores."""
-        return self.client.post(f"{BASE}{path}", json=body, headers=self._headers(headers))
+        answer: Response = self.client.post(f"{BASE}{path}", json=body, headers=self._headers(headers))
+        return answer
 
     def put(self, path: str, body: Any, **headers: str) -> Response:
         """PUT below /api/v1."""
-        return self.client.put(f"{BASE}{path}", json=body, headers=self._headers(headers))
+        answer: Response = self.client.put(f"{BASE}{path}", json=body, headers=self._headers(headers))
+        return answer
 
     def _headers(self, given: dict[str, str]) -> dict[str, str]:
         own = {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from httpx import Response
+from httpx import Client, Response
 
 from tests.console import vendor
 from workflow.console.identity import Console
@@ -32,7 +32,7 @@ def application(console: Console) -> FastAPI:
 class Visitor:
     """One person's browser; `page` is what it shows."""
 
-    client: TestClient
+    client: Client
     page: Response
 
     @classmethod

@@ -54,11 +54,21 @@ class _Forms(HTMLParser):
 
 @dataclass
 class Browser:
-    """One person's browser. `page` is what it shows; `password` is typed wherever a page asks for it."""
+    """One person's browser. `password` is typed wherever a page asks for it."""
 
     client: Client
-    page: Response | None = None
     password: str = PASSWORD
+    _shown: Response | None = None
+
+    @property
+    def page(self) -> Response:
+        """What it shows."""
+        assert self._shown is not None, "no page was opened yet"
+        return self._shown
+
+    @page.setter
+    def page(self, shown: Response) -> None:
+        self._shown = shown
 
     @classmethod
     def on(cls, app: FastAPI) -> "Browser":
@@ -72,7 +82,6 @@ class Browser:
 
     def form(self, action: str) -> list[tuple[str, str]]:
         """What the form of the page with this action would send as it stands."""
-        assert self.page is not None
         parser = _Forms()
         parser.feed(self.page.text)
         found = [fields for address, fields in parser.forms if address == action]
@@ -100,6 +109,5 @@ class Browser:
     @property
     def words(self) -> str:
         """The page's text without its markup, blanks collapsed."""
-        assert self.page is not None
         text = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", self.page.text, flags=re.S)
         return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())

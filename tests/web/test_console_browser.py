@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.conftest import find_chromium
 from tests.console import vendor
@@ -30,7 +31,8 @@ from workflow.web.console.app import create_app
 
 pytestmark = pytest.mark.browser
 
-SIZES = ({"width": 1280, "height": 900}, {"width": 390, "height": 844})
+SIZES = (ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844))
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Lic = Callable[[str, bytes], Path]
 
 
@@ -142,14 +144,14 @@ def choose(page: Page, path: Path) -> None:
 def accessible(page: Page) -> None:
     """No axe finding and no sideways scrolling in both widths and both themes."""
     for size in SIZES:
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.set_viewport_size(size)
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
             found = Axe().run(page)
             assert found.violations_count == 0, (page.url, size, theme, found.generate_report())
             wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wider <= 0, (page.url, size, wider)
-    page.set_viewport_size(SIZES[0])  # type: ignore[arg-type]
+    page.set_viewport_size(SIZES[0])
 
 
 def test_from_upload_to_receipt_and_the_platform_obeys_within_a_second(

@@ -17,7 +17,6 @@ Open = Callable[[str], Browser]
 
 def environment_of(browser: Browser, name: str) -> str:
     """The License ID that the form offers for an environment."""
-    assert browser.page is not None
     found = re.search(rf'value="({name}-[^"]+)"', browser.page.text)
     assert found
     return found.group(1)
@@ -44,7 +43,6 @@ def fill(browser: Browser, **changes: str | list[str]) -> None:
 
 
 def number_in(browser: Browser) -> str:
-    assert browser.page is not None
     found = re.search(r"APP-\d{4}-\d{4}", str(browser.page.url) + browser.page.text)
     assert found
     return found.group()

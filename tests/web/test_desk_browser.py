@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect, sync_playwright
 from sqlmodel import select
 
 from tests.conftest import find_chromium
@@ -34,7 +35,7 @@ from workflow.web.desk.app import create_app
 
 pytestmark = pytest.mark.browser
 Person = Callable[..., BrowserContext]
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
 
 @pytest.fixture
@@ -81,8 +82,8 @@ def person(chromium: Chromium, desk: str) -> Iterator[Person]:
     """Opens a browser signed in as somebody; keywords go to the browser context."""
     opened: list[BrowserContext] = []
 
-    def sign_in(who: str, **options: object) -> BrowserContext:
-        context = chromium.new_context(base_url=desk, **{"viewport": WIDE, **options})  # type: ignore[arg-type]
+    def sign_in(who: str, **options: Any) -> BrowserContext:
+        context = chromium.new_context(base_url=desk, **{"viewport": WIDE, **options})
         opened.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
@@ -97,6 +98,14 @@ def person(chromium: Chromium, desk: str) -> Iterator[Person]:
     yield sign_in
     for context in opened:
         context.close()
+
+
+def errors_of(page: Page) -> list[str]:
+    """What the browser itself complains of on this page, from now on: script errors, the content security policy."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
 
 
 def a_busy_desk(company: Company) -> dict[str, str]:
@@ -193,16 +202,14 @@ def complaints(page: Page) -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["1280", "390"])
 def test_every_page_is_accessible_and_keeps_the_content_policy(
-    company: Company, person: Person, viewport: dict[str, int], theme: str
+    company: Company, person: Person, viewport: ViewportSize, theme: str
 ) -> None:
     made = a_busy_desk(company)
     wrong: list[str] = []
     for who, addresses in pages_of(made).items():
         context = person(who, viewport=viewport, color_scheme=theme)
         page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        said = errors_of(page)
         for address in addresses:
             said.clear()
             page.goto(address)

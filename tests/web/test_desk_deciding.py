@@ -247,7 +247,7 @@ def test_a_first_license_for_a_platform_that_got_one_meanwhile_can_only_be_sent_
     assert "who makes it a change of that license" in approver.words
     liaison.open(f"/applications/{second}")
     assert "This platform has a license meanwhile" in liaison.words
-    assert f'href="/applications/{second}/edit"' in (liaison.page.text if liaison.page else "")
+    assert f'href="/applications/{second}/edit"' in liaison.page.text
     approver.send(f"/approvals/{second}", decision="request_changes", comment="Make it a change.")
     assert company.application(second).status == "changes_requested"
 

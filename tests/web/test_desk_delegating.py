@@ -28,7 +28,7 @@ def test_a_colleague_decides_for_who_is_out_of_office(browser: Open, company: Co
     assert "Sofia Marin" in away.words
     colleague.open(f"/approvals/{number}")
     assert "who is out of office" in colleague.words
-    giver = next(value for value in colleague.page.text.split('value="') if "For " in value[:120]).split('"')[0]  # type: ignore[union-attr]  # a page is open
+    giver = next(value for value in colleague.page.text.split('value="') if "For " in value[:120]).split('"')[0]
     colleague.send(f"/approvals/{number}", decision="approve", **{"for": giver})
     colleague.open(f"/applications/{number}")
     assert colleague.words.count("Sofia Marin for Daniel Osei") >= 3, "in the steps, among the people, in the history"
@@ -45,7 +45,7 @@ def test_operators_see_who_acts_for_whom_and_end_it_early(browser: Open, company
     number = company.apply()
     away, colleague, operator = browser("approver"), browser("approver2"), browser("operator")
     operator.open("/people")
-    assert "/people/away" in operator.page.text  # type: ignore[union-attr]  # a page is open
+    assert "/people/away" in operator.page.text
     operator.open("/people/away")
     assert "Nobody is out of office" in operator.words
     away.open("/profile/away")

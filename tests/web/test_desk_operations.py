@@ -32,7 +32,6 @@ def refused(company: Company, smtp: SmtpCatcher) -> str:
 
 
 def address_of(browser: Browser, what: str) -> str:
-    assert browser.page is not None
     found = re.search(rf'action="(/operations/jobs/[^"]+/{what})"', browser.page.text)
     assert found
     return found.group(1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlmodel import select
 
-from tests.servers import SmtpCatcher
+from tests.servers import SmtpCatcher, plain_text
 from tests.web.desk import ORIGIN, Browser
 from tests.workers.company import Company
 from workflow.database import transaction
@@ -44,7 +44,7 @@ def test_an_operator_adds_somebody_who_then_chooses_a_password(browser: Open, co
     assert "A mail with a link to choose a password is on its way to eva@serviceme.example." in operator.words
     company.run(Job.ONE_TIME_LINK)
     (message,) = smtp.messages
-    text = message.get_body(("plain",)).get_content()
+    text = plain_text(message)
     assert "Omar Reyes made an account for you" in text
     link = re.search(r"/welcome/[\w-]{43}", text)
     assert link

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import col, select
 
-from tests.servers import SmtpCatcher
+from tests.servers import SmtpCatcher, plain_text
 from tests.web.api import Program
 from tests.web.desk import ORIGIN, PASSWORD, Browser
 from tests.workers.company import Company
@@ -149,7 +149,7 @@ def test_a_forgotten_password_is_chosen_anew_by_mail(app: FastAPI, company: Comp
     company.run(Job.ONE_TIME_LINK)
     (message,) = smtp.messages
     assert message["To"].addresses[0].addr_spec == "approver@serviceme.example"
-    link = re.search(r"/welcome/[\w-]{43}", message.get_body(("plain",)).get_content())
+    link = re.search(r"/welcome/[\w-]{43}", plain_text(message))
     assert link
     with transaction(company.engine) as session:
         kept = session.exec(select(Delivery).where(Delivery.kind == "one_time_link")).one()

@@ -229,7 +229,8 @@ def test_the_api_answers_every_role_in_every_status_as_the_tables_say(board: Boa
         if door.method == "PUT":
             headers["If-Match"] = f'"{application.version}"'
         body = None if door.method == "GET" else door.body(application)
-        return programs[who].client.request(door.method, address, json=body, headers=headers)
+        answer: Response = programs[who].client.request(door.method, address, json=body, headers=headers)
+        return answer
 
     board.try_all(API, knock)
     assert board.wrong == []

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, Query
@@ -29,7 +29,7 @@ class Taken(Conflict):
     code = "test.taken"
 
 
-def application(**options: object) -> FastAPI:
+def application(**options: Any) -> FastAPI:
     app = FastAPI()
     site = Site(public_url=ORIGIN, cookies=Cookies("test", secure=False), layout="partials/door.html", **options)
     site.install(app)

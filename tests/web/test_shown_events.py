@@ -27,8 +27,18 @@ SAMPLES: dict[str, Any] = {"str": "said", "int": 7, "bool": True, "list": ["said
 
 def stored(kind: type[Event], **changes: Any) -> EventRow:
     said = {each.name: SAMPLES.get(getattr(each.type, "__name__", "")) for each in fields(kind)} | changes
-    values = {"stream": "x", "sequence": 1, "actor": "person:x", "channel": "web", "previous": "", "hash": "0" * 64}
-    return EventRow(**values, type=kind.type, actor_name="Lin Mei", at=NOW, payload=json.dumps(said))
+    return EventRow(
+        type=kind.type,
+        payload=json.dumps(said),
+        at=NOW,
+        actor="person:x",
+        actor_name="Lin Mei",
+        channel="web",
+        stream="x",
+        sequence=1,
+        previous="",
+        hash="0" * 64,
+    )
 
 
 def names_of_facts() -> set[str]:

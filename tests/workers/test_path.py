@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from tests.servers import SmtpCatcher
+from tests.servers import SmtpCatcher, plain_text
 from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workflow.database import transaction
 from workflow.db import jobs
@@ -64,10 +64,16 @@ def test_approvers_are_told_what_changed_since_they_were_told_before(
     with transaction(company.engine) as session:
         application = applications.get_application(session, number)
         if sent_back:
-            seen = {"seen_revision": 1, "seen_version": application.version}
-            choice = Choice.REQUEST_CHANGES
             decisions.vote(
-                session, company.approver, company.here.desk, application, choice, comment="Fewer.", now=wall_now(), **seen
+                session,
+                company.approver,
+                company.here.desk,
+                application,
+                Choice.REQUEST_CHANGES,
+                comment="Fewer.",
+                now=wall_now(),
+                seen_revision=1,
+                seen_version=application.version,
             )
         raw = json.loads(application.draft) | {"recipients": [WITH_CERTIFICATE, WITHOUT_CERTIFICATE], "note": "As agreed."}
         raw["limits"]["users"] = 600
@@ -76,7 +82,7 @@ def test_approvers_are_told_what_changed_since_they_were_told_before(
     company.run(Job.LETTER)
     letter = next(each for each in reversed(smtp.messages) if each["To"].addresses[0].addr_spec.startswith("approver"))
     assert f"{number} changed, revision 2" in letter["Subject"]
-    text = letter.get_body(("plain",)).get_content()
+    text = plain_text(letter)
     for said in (
         "Authorized users: 800 -> 600",
         f"Recipients: 1 -> 2 (+ {WITHOUT_CERTIFICATE})",
