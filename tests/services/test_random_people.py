@@ -52,11 +52,11 @@ class Model:
     yes: dict[UUID, UUID] = field(default_factory=dict)
     """who said yes, with whose right"""
 
-    def may(self, actor: Actor, right: UUID) -> bool:
-        """Whether this person's word counts at all."""
+    def may(self, actor: Actor, giver: UUID | None) -> bool:
+        """Whether this person's word counts at all, for themselves or for `giver`. Nobody stands in for themselves."""
         person = actor.person_id
-        acts = right == person or (right, person) == (AWAY, LEAD)
-        return Role.APPROVER in actor.roles and acts and AUTHOR not in (person, right) and person not in self.yes
+        acts = giver is None or (giver, person) == (AWAY, LEAD)
+        return Role.APPROVER in actor.roles and acts and AUTHOR not in (person, giver) and person not in self.yes
 
     @property
     def complete(self) -> bool:
@@ -115,7 +115,7 @@ class Desk(RuleBasedStateMachine):
         giver = AWAY if for_security else None
         right = giver or actor.person_id
         assert right is not None
-        with self.allowed(not stale and self.status == "submitted" and self.model.may(actor, right)):
+        with self.allowed(not stale and self.status == "submitted" and self.model.may(actor, giver)):
             seen = self.office.application(self.number)
             with refusals.kept(self.office.engine, actor, self.number, choice, seen.revision, giver, NOW):
                 self._cast(actor, choice, giver, seen.revision - stale)
