@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from workflow.license_file import LicenseRefused, verify_license
-from workflow.license_file.envelope import decode
+from workflow.license_file.envelope import Envelope, as_written, decode
 from workflow.license_file.receipts import verify_receipt
 from workflow.license_file.revocations import verify_revocations
 
@@ -72,6 +72,37 @@ def test_no_random_mutation_changes_what_is_accepted() -> None:
         counts[code] = counts.get(code, 0) + 1
     assert counts["DAMAGED"] > 1_000
     assert counts["BAD_SIGNATURE"] > 50
+
+
+def test_the_short_way_through_a_file_as_written_says_what_the_general_reader_says() -> None:
+    short = 0
+    for raw in (RAW, *bit_flips(RAW[:100]), *mutations(RAW, 20_000), *reworded(RAW)):
+        if (taken := as_written(raw)) is not None:
+            short += 1
+            assert taken == general(raw)
+    assert short > 500, "the mutations do not reach the short way"
+
+
+def reworded(raw: bytes) -> Iterator[bytes]:
+    """One text or the frame around it replaced by what both readers must understand alike."""
+    texts = raw.split(b'"')
+    chance = random.Random(3)
+    alphabet = b"ABCDabcd0189+/-_=\\u:{}[], \t\n\x00\x1f\x7f\x80\xc3\xa9"
+    for _ in range(20_000):
+        changed = list(texts)
+        place = chance.choice((3, 7, 13, 17)) if chance.random() < 0.8 else chance.randrange(len(texts))
+        text = bytearray(changed[place])
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            start = chance.randrange(len(text) + 1)
+            text[start : start + chance.choice((0, 1, 4))] = bytes(chance.choices(alphabet, k=chance.choice((0, 1, 4))))
+        changed[place] = bytes(text)
+        yield b'"'.join(changed)
+
+
+def general(raw: bytes) -> Envelope:
+    """The reader for every spelling; a space before the file keeps the short way away and means nothing."""
+    assert as_written(b" " + raw) is None
+    return decode(b" " + raw)
 
 
 @pytest.mark.parametrize("seed", ["roots", "revocations"])

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from unicodedata import is_normalized
+from unicodedata import decomposition, is_normalized
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from workflow.license_file import MalformedLicense, canonical
-from workflow.license_file.strict_json import FORBIDDEN_RANGES, MAX_DEPTH, decode
+from workflow.license_file.strict_json import COMPOSING_RANGE, FORBIDDEN_RANGES, MAX_DEPTH, decode
 
 HOSTILE = {
     "open brackets": b"[" * 262_144,
@@ -108,6 +108,20 @@ def test_texts_are_normalized_together_exactly_when_each_of_them_is() -> None:
     for point in range(sys.maxunicode + 1):
         character = chr(point)
         assert is_normalized("NFC", f"|{character}") == is_normalized("NFC", character)
+
+
+def test_no_character_but_the_marks_the_reader_looks_at_closely_composes_with_ascii() -> None:
+    first, last = COMPOSING_RANGE
+    for point in range(sys.maxunicode + 1):
+        parts = decomposition(chr(point)).split()
+        if len(parts) == 2 and not parts[0].startswith("<") and int(parts[0], 16) < 128:
+            assert first <= int(parts[1], 16) <= last
+
+
+@pytest.mark.parametrize("text", ["cafe\u0301", "a\u0327\u0301", "x\u0301安e\u0301", "<\u0338"])
+def test_a_mark_that_composes_with_the_letter_before_it_is_refused(text: str) -> None:
+    with pytest.raises(MalformedLicense, match="normalization form C"):
+        decode(json.dumps({"a": text}, ensure_ascii=False).encode())
 
 
 def test_a_text_that_starts_with_a_combining_mark_does_not_join_its_neighbor() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .errors import LicenseRefused
 from .wording import say, sentence_of
@@ -54,26 +54,6 @@ PLAN: dict[str, str] = {
 Detail = Callable[[], str]
 """Makes the words about one check."""
 
-_PASSED: Final = (Result.PASSED, None)
-_NOT_CHECKED: Final = (Result.NOT_CHECKED, None)
-
-
-class Step:
-    """The block of one check; see `CheckList.step`."""
-
-    __slots__ = ("_checks", "_name")
-
-    def __init__(self, checks: CheckList, name: str) -> None:
-        self._checks = checks
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None or isinstance(error, LicenseRefused):
-            self._checks.end(self._name, error)
-
 
 class CheckList:
     """Collects the results in the order of `PLAN` and hands them to the refusal that ends the verification.
@@ -84,30 +64,28 @@ class CheckList:
     def __init__(self) -> None:
         self.claims: LicenseClaims | None = None
         self.payload_sha256: str | None = None
-        self._results: dict[str, tuple[Result, Detail | None]] = {}
+        self._begun: list[str] = []
+        self._details: dict[str, Detail] = {}
+        self._skipped: set[str] = set()
         self._notes: list[Check] = []
 
-    def step(self, name: str) -> Step:
-        """Run one check: it passes unless the block is left by a refusal, which then carries the whole list."""
-        return Step(self, name)
+    def begin(self, name: str) -> None:
+        """From here on `name` is checked; it passes unless a refusal comes before the next one begins."""
+        self._begun.append(name)
 
-    def end(self, name: str, refused: LicenseRefused | None) -> None:
-        """Record how a step ended."""
-        if refused is None:
-            if name not in self._results:
-                self._results[name] = _PASSED
-            return
-        self._results[name] = Result.FAILED, lambda: sentence_of(refused)
-        refused.checks = self.all()
+    def end(self, refused: LicenseRefused) -> None:
+        """The check that was begun last has failed: the refusal carries the whole list."""
+        refused.checks = self._listed(refused)
         refused.claims, refused.payload_sha256 = self.claims, self.payload_sha256
 
     def passed(self, name: str, detail: Detail) -> None:
         """Say what was found when the check passed."""
-        self._results[name] = Result.PASSED, detail
+        self._details[name] = detail
 
     def skip(self, name: str, detail: Detail) -> None:
         """A check that does not apply here, with the reason."""
-        self._results[name] = Result.NOT_CHECKED, detail
+        self._skipped.add(name)
+        self._details[name] = detail
 
     def note(self, name: str, title: str, detail: str) -> None:
         """Something the reader should know, listed after the checks."""
@@ -115,8 +93,15 @@ class CheckList:
 
     def all(self) -> tuple[Check, ...]:
         """Every check of the plan, then the notes."""
+        return self._listed(None)
+
+    def _listed(self, refused: LicenseRefused | None) -> tuple[Check, ...]:
         listed = []
         for name, title in PLAN.items():
-            result, detail = self._results.get(name, _NOT_CHECKED)
-            listed.append(Check(name, result, title, detail() if detail else ""))
+            if refused is not None and name == self._begun[-1]:
+                listed.append(Check(name, Result.FAILED, title, sentence_of(refused)))
+            else:
+                passed = name in self._begun and name not in self._skipped
+                detail = self._details[name]() if name in self._details else ""
+                listed.append(Check(name, Result.PASSED if passed else Result.NOT_CHECKED, title, detail))
         return (*listed, *self._notes)

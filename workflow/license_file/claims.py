@@ -25,6 +25,9 @@ class Environment(StrEnum):
     PROD = "PROD"
 
 
+_ENVIRONMENTS: Final = frozenset(Environment)
+
+
 class Kind(StrEnum):
     """What the license is for."""
 
@@ -178,10 +181,9 @@ def new_license_id(environment: str) -> str:
 
 def is_license_id(text: str) -> bool:
     """Whether `text` has the form of a License ID."""
-    environment, *groups = text.split("-")
-    return (
-        environment in Environment.__members__ and [*map(len, groups)] == [5, 5, 5] and _CROCKFORD.issuperset("".join(groups))
-    )
+    environment, _, code = text.partition("-")
+    in_groups = len(code) == 17 and code[5] == code[11] == "-"
+    return environment in _ENVIRONMENTS and in_groups and _CROCKFORD.issuperset(code[:5] + code[6:11] + code[12:])
 
 
 def new_activation_code() -> str:

@@ -28,6 +28,11 @@ _REQUIRED: Final = frozenset({"payloadType", "payload", "signatures"})
 _ALLOWED: Final = _REQUIRED | {"roots", "revocations"}
 _OF_SIGNATURE: Final = frozenset({"keyid", "sig"})
 _FROM_URL_SAFE: Final = str.maketrans("-_", "+/")
+#: What `encode` writes around one signature.
+_AS_WRITTEN: Final = (
+    b'{\n "payloadType": "%b",\n "payload": "%b",\n "signatures": [\n  {\n   "keyid": "%b",\n   "sig": "%b"\n  }\n ]\n}\n'
+)
+_QUOTES_AS_WRITTEN: Final = _AS_WRITTEN.count(b'"')
 _ASK_AGAIN: Final = say("Download it again, or ask for it to be sent again.")
 
 
@@ -81,11 +86,31 @@ def decode(raw: bytes, *, limit: int = MAX_ENVELOPE) -> Envelope:
                 most=limit,
             )
         )
+    if (usual := as_written(raw)) is not None:
+        return usual
     try:
         members = strict_json.decode(raw, longest_string=_LONGEST_STRING)
     except MalformedLicense as error:
         raise Damaged(_what_is_wrong(raw, sentence_of(error))) from None
     return _envelope_from(members, nested=False)
+
+
+def as_written(raw: bytes) -> Envelope | None:
+    """The envelope of a file spelled as `encode` spells it, with one signature and no document inside.
+
+    That is nearly every file, and this takes half the time of the general reader, which says the same. None for any other
+    spelling and whenever something is wrong: finding words for it is left to the general reader.
+    """
+    texts = raw.split(b'"', _QUOTES_AS_WRITTEN)
+    if len(texts) != _QUOTES_AS_WRITTEN + 1 or len(raw) > _LONGEST_STRING or b"\\" in raw or not raw.isascii():
+        return None
+    kind, payload, keyid, sig = texts[3], texts[7], texts[13], texts[17]
+    if raw != _AS_WRITTEN % (kind, payload, keyid, sig):
+        return None
+    payload_type, key, content, signature = kind.decode(), keyid.decode(), _plain_base64(payload), _plain_base64(sig)
+    if content is None or signature is None or not payload_type.isprintable() or not key.isprintable():
+        return None
+    return Envelope(payload_type, content, (Signature(key, signature),))
 
 
 def _members_of(envelope: Envelope) -> dict[str, Any]:
@@ -157,16 +182,22 @@ def _from_base64(text: object, name: str) -> bytes:
         standard = text.translate(_FROM_URL_SAFE) if "-" in text or "_" in text else text
         # A text of both alphabets is none of them.
         if standard is text or not ("+" in text or "/" in text):
-            try:
-                data = binascii.a2b_base64(standard)
-            except binascii.Error:
-                data = b""
-            # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
-            if binascii.b2a_base64(data, newline=False) == standard.encode():
+            data = _plain_base64(standard.encode())
+            if data is not None:
                 return data
     raise _damaged(
         "The part '%(part)s' of the file is not intact base64; a mail program may have changed it. %(what_to_do)s", part=name
     )
+
+
+def _plain_base64(text: bytes) -> bytes | None:
+    """What padded base64 in the standard alphabet stands for; None for any but the one canonical spelling."""
+    try:
+        data = binascii.a2b_base64(text)
+    except binascii.Error:
+        return None
+    # a2b_base64 skips foreign characters and stray bits; encoding again shows whether there were any.
+    return data if binascii.b2a_base64(data, newline=False) == text else None
 
 
 def _damaged(template: str, **facts: Fact) -> Damaged:

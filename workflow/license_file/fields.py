@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -28,17 +27,19 @@ class Members:
     All methods raise `MalformedLicense` with the path of the member, for example `limits.users.max`.
     """
 
-    __slots__ = ("_left", "_path")
+    __slots__ = ("_left", "_name", "_within")
 
-    def __init__(self, value: object, path: str = "") -> None:
-        if not isinstance(value, dict):
-            raise MalformedLicense(say("%(member)s is not an object.", member=path or say("The content")))
+    def __init__(self, value: object, name: str = "", within: Members | None = None) -> None:
+        self._name = name
+        self._within = within
+        if type(value) is not dict:
+            raise MalformedLicense(say("%(member)s is not an object.", member=self.path() or say("The content")))
         self._left: dict[str, Any] = value
-        self._path = path
 
-    def path(self, name: str) -> str:
-        """The full path of a member, for sentences."""
-        return f"{self._path}.{name}" if self._path else name
+    def path(self, name: str = "") -> str:
+        """The full path of a member, or of the object itself: for sentences, and only made for them."""
+        within = self._within.path() if self._within else ""
+        return ".".join(filter(None, (within, self._name, name)))
 
     def take(self, name: str) -> Any:
         """The member as decoded, whatever it is."""
@@ -70,8 +71,9 @@ class Members:
 
     def fixed(self, name: str, expected: str | int) -> None:
         """A member with only one possible value; `True` is not 1."""
-        value = self.take(name)
+        value = self._left.pop(name, _ABSENT)
         if type(value) is not type(expected) or value != expected:
+            self._present(name, value)
             raise MalformedLicense(say("%(member)s is not %(value)s.", member=self.path(name), value=repr(expected)))
 
     def integer(self, name: str, *, least: int, most: int = MAX_INTEGER) -> int:
@@ -84,7 +86,7 @@ class Members:
     def code(self, name: str) -> str:
         """A short machine-readable name, see `plain_code`."""
         value = self._left.pop(name, _ABSENT)
-        if type(value) is str and 1 <= len(value) <= _LONGEST_CODE and _CODE.issuperset(value):
+        if type(value) is str and _is_code(value):
             return value
         return plain_code(self._present(name, value), self.path(name))
 
@@ -100,8 +102,10 @@ class Members:
         value = self._left.pop(name, _ABSENT)
         # fromisoformat takes many spellings; with these six in their places, one is left.
         if type(value) is str and len(value) == 20 and value[4::3] == "--T::Z":
-            with suppress(ValueError):
+            try:
                 return datetime.fromisoformat(value)
+            except ValueError:
+                value = None
         self._present(name, value)
         raise MalformedLicense(say("%(member)s is not an instant like 2027-03-31T16:00:00Z.", member=self.path(name)))
 
@@ -116,31 +120,36 @@ class Members:
 
     def object(self, name: str) -> Members:
         """A nested object."""
-        return Members(self._present(name, self._left.pop(name, _ABSENT)), self.path(name))
+        value = self._left.pop(name, _ABSENT)
+        if value is _ABSENT:
+            self._present(name, value)
+        return Members(value, name, self)
 
     def items(self, name: str, *, most: int, least: int = 0) -> list[Any]:
         """A list of `least` to `most` items, as decoded."""
-        value = self.take(name)
-        if not isinstance(value, list):
+        value: Any = self._left.pop(name, _ABSENT)
+        if type(value) is list and least <= len(value) <= most:
+            return value
+        if not isinstance(self._present(name, value), list):
             raise MalformedLicense(say("%(member)s is not a list.", member=self.path(name)))
-        if not least <= len(value) <= most:
-            raise MalformedLicense(
-                say("%(member)s must have %(least)s to %(most)s entries.", member=self.path(name), least=least, most=most)
-            )
-        return value
+        raise MalformedLicense(
+            say("%(member)s must have %(least)s to %(most)s entries.", member=self.path(name), least=least, most=most)
+        )
 
     def objects(self, name: str, *, most: int, least: int = 0) -> list[Members]:
         """A list of nested objects."""
-        path = self.path(name)
-        return [Members(item, f"{path}.{index}") for index, item in enumerate(self.items(name, most=most, least=least))]
+        items = self.items(name, most=most, least=least)
+        return [Members(item, f"{name}.{index}", self) for index, item in enumerate(items)]
 
     def codes(self, name: str, *, most: int, least: int = 0) -> tuple[str, ...]:
         """A list of different codes."""
-        path = self.path(name)
         items = self.items(name, most=most, least=least)
-        codes = tuple([plain_code(item, f"{path}.{index}") for index, item in enumerate(items)])
-        require_distinct(codes, path)
-        return codes
+        for index, item in enumerate(items):
+            if type(item) is not str or not _is_code(item):
+                plain_code(item, self.path(f"{name}.{index}"))
+        if len(set(items)) != len(items):
+            require_distinct(items, self.path(name))
+        return tuple(items)
 
     def _present(self, name: str, value: Any) -> Any:
         if value is _ABSENT:
@@ -164,9 +173,13 @@ def whole_number(value: object, path: str, least: int, most: int) -> int:
 
 def plain_code(value: object, path: str) -> str:
     """`value` if it is 1 to 64 of A-Z a-z 0-9 - _ . : / + @ (so never a wildcard)."""
-    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_CODE or not _CODE.issuperset(value):
+    if not isinstance(value, str) or not _is_code(value):
         raise MalformedLicense(say("%(member)s is not a code of 1 to 64 letters, digits and -_.:/+@.", member=path))
     return value
+
+
+def _is_code(text: str) -> bool:
+    return 1 <= len(text) <= _LONGEST_CODE and _CODE.issuperset(text)
 
 
 def lower_hex(value: object, path: str, length: int) -> str:

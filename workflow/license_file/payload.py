@@ -113,7 +113,7 @@ def _supersedes(members: Members) -> Supersedes | None:
     value = members.take("supersedes")
     if value is None:
         return None
-    nested = Members(value, "supersedes")
+    nested = Members(value, "supersedes", members)
     supersedes = Supersedes(nested.integer("version", least=1), nested.digest("sha256"))
     nested.end()
     return supersedes

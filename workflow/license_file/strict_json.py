@@ -39,6 +39,10 @@ FORBIDDEN_RANGES: Final = (
 )
 _FORBIDDEN: Final = frozenset(chr(point) for first, last in FORBIDDEN_RANGES for point in range(first, last + 1))
 _ASCII: Final = bytes(range(128))
+_SPACE: Final = " \t\r\n"
+#: The marks that compose with a letter of ASCII before them. (No other character does.)
+COMPOSING_RANGE: Final = (0x0300, 0x036F)
+_ODD: Final = _FORBIDDEN.union(map(chr, range(COMPOSING_RANGE[0], COMPOSING_RANGE[1] + 1)))
 
 
 def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
@@ -54,11 +58,13 @@ def decode(raw: bytes, *, longest_string: int = MAX_STRING) -> dict[str, Any]:
         raise MalformedLicense(say("The content starts with a byte order mark."))
     plain = len(text) <= longest_string and _is_plain(raw, text)
     try:
-        value = (_PLAIN_DECODER if plain else _DECODER).decode(text)
+        value, end = (_PLAIN_DECODER if plain else _DECODER).raw_decode(text, len(text) - len(text.lstrip(_SPACE)))
     except json.JSONDecodeError as error:
         raise _not_json(text, error.pos) from None
     except RecursionError:
         raise MalformedLicense(say("The content is nested deeper than %(most)s levels.", most=MAX_DEPTH)) from None
+    if rest := text[end:].lstrip(_SPACE):
+        raise _not_json(text, len(text) - len(rest))
     if type(value) is not dict:
         raise MalformedLicense(say("The content is not a JSON object."))
     if not plain:
@@ -99,7 +105,7 @@ def _name_twice() -> MalformedLicense:
 
 def _integer(digits: str) -> int:
     # Checked before int(): its cost grows with the square of the length.
-    if len(digits) > 17 or digits == "-0" or abs(number := int(digits)) > MAX_INTEGER:
+    if len(digits) > 17 or digits == "-0" or not -MAX_INTEGER <= (number := int(digits)) <= MAX_INTEGER:
         raise MalformedLicense(
             say("The content holds the number %(number)s, which readers may understand differently.", number=digits[:20])
         )
@@ -113,12 +119,15 @@ def _no_fraction(digits: str) -> NoReturn:
 def _is_plain(raw: bytes, text: str) -> bool:
     """Whether one look at a whole JSON text shows that each string in it is plain; False when only a look at each can tell.
 
-    Without a backslash the strings stand in the text as they are, and the parser refuses raw controls in them. A quote
-    composes with nothing, so the strings are normalized exactly when the text is.
+    Without a backslash the strings stand in the text as they are, and the parser refuses raw controls in them. Where no
+    mark could compose with what is before it, the text is normalized if what is not ASCII in it is.
     """
     if "\\" in text or "\x7f" in text:
         return False
-    return text.isascii() or (_FORBIDDEN.isdisjoint(raw.translate(None, _ASCII).decode()) and is_normalized("NFC", text))
+    if text.isascii():
+        return True
+    foreign = raw.translate(None, _ASCII).decode()
+    return _ODD.isdisjoint(foreign) and is_normalized("NFC", foreign)
 
 
 def _strings_in(value: dict[str, Any]) -> int:
@@ -132,9 +141,10 @@ def _strings_in(value: dict[str, Any]) -> int:
                 strings += len(container)
                 container = container.values()
             for member in container:
-                if type(member) is str:
+                kind = type(member)
+                if kind is str:
                     strings += 1
-                elif type(member) is dict or type(member) is list:
+                elif kind is dict or kind is list:
                     below.append(member)
         if not below:
             return strings

@@ -80,8 +80,14 @@ class TrustRoot(RootContent):
     def good_signatures(self, envelope: Envelope) -> frozenset[str]:
         """The ids of all listed keys whose signatures on the envelope are good, whatever their role."""
         message = signed_bytes(envelope.payload_type, envelope.payload)
-        listed = [(each, self.keys[each.keyid]) for each in envelope.signatures if each.keyid in self.keys]
-        return frozenset([each.keyid for each, key in listed if is_good_signature(key.verifying_key, each.sig, message)])
+        keys = self.keys
+        return frozenset(
+            [
+                each.keyid
+                for each in envelope.signatures
+                if each.keyid in keys and is_good_signature(keys[each.keyid].verifying_key, each.sig, message)
+            ]
+        )
 
     def may_sign(self, keyid: str, environment: str) -> bool:
         """Whether new licenses for the environment may be signed with the key: an issuer key that is not retired."""

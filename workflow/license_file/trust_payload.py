@@ -93,7 +93,10 @@ class Groups:
     def are_met_by(self, keyids: frozenset[str], at: datetime) -> bool:
         """Whether these keys together suffice at that instant. The keys of a root are distinct, so ids count keys."""
         enforced = [group for group in self.groups if group.enforce_from is None or group.enforce_from <= at]
-        return bool(enforced) and all(len(keyids.intersection(group.keyids)) >= group.threshold for group in enforced)
+        for group in enforced:
+            if len(keyids.intersection(group.keyids)) < group.threshold:
+                return False
+        return bool(enforced)
 
 
 def one_group(threshold: int, *keyids: str) -> Groups:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import chain
 from typing import Final
 
 from . import envelope as container
@@ -18,6 +19,7 @@ from .errors import (
     BadSignature,
     Expired,
     KeyRetired,
+    LicenseRefused,
     MalformedLicense,
     NeedsNewerPlatform,
     OlderThanCurrent,
@@ -52,32 +54,40 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
     if at.tzinfo is None:
         raise ValueError("at must be an aware instant")
     checks = CheckList()
-    with checks.step("container"):  # 1
-        envelope = container.decode(raw)
-    with checks.step("type"):  # 2
-        _require_license_type(envelope.payload_type)
-    with checks.step("trust_roots"):  # 3
-        new_roots = _new_roots(trust, envelope)
-        root = new_roots[-1] if new_roots else trust
-        checks.passed("trust_roots", lambda: _about_root(root, came=bool(new_roots)))
-    with checks.step("key"):  # 4
-        issued_for = _issuing_environment(root, envelope, expected)
-    with checks.step("signature"):  # 5
-        keyids = _require_signed(root, envelope, issued_for, at)
-        checks.passed("signature", lambda: say("Key %(name)s", name=", ".join(root.keys[keyid].label for keyid in keyids)))
-    with checks.step("content"):  # 6
-        claims = _claims_from(envelope.payload)
-    with checks.step("key"):
-        if claims.environment is not issued_for:
-            raise UnknownKey(
-                say(
-                    "This file says it is for %(said)s, but it was signed with a key for %(signed)s. "
-                    "Do not use it, and report it to the issuer.",
-                    said=claims.environment,
-                    signed=issued_for,
-                )
+    try:
+        return _verified(raw, trust, expected, at, checks)
+    except LicenseRefused as refused:
+        checks.end(refused)
+        raise
+
+
+def _verified(raw: bytes, trust: TrustRoot, expected: Expected | None, at: datetime, checks: CheckList) -> VerifiedLicense:
+    checks.begin("container")  # 1
+    envelope = container.decode(raw)
+    checks.begin("type")  # 2
+    _require_license_type(envelope.payload_type)
+    checks.begin("trust_roots")  # 3
+    new_roots = _new_roots(trust, envelope)
+    root = new_roots[-1] if new_roots else trust
+    checks.passed("trust_roots", lambda: _about_root(root, came=bool(new_roots)))
+    checks.begin("key")  # 4
+    issued_for = _issuing_environment(root, envelope, expected)
+    checks.begin("signature")  # 5
+    keyids = _require_signed(root, envelope, issued_for, at)
+    checks.passed("signature", lambda: say("Key %(name)s", name=", ".join(root.keys[keyid].label for keyid in keyids)))
+    checks.begin("content")  # 6
+    claims = _claims_from(envelope.payload)
+    checks.begin("key")
+    if claims.environment is not issued_for:
+        raise UnknownKey(
+            say(
+                "This file says it is for %(said)s, but it was signed with a key for %(signed)s. "
+                "Do not use it, and report it to the issuer.",
+                said=claims.environment,
+                signed=issued_for,
             )
-        checks.passed("key", lambda: say("An issuer key for %(environment)s", environment=issued_for))
+        )
+    checks.passed("key", lambda: say("An issuer key for %(environment)s", environment=issued_for))
     digest = sha256(envelope.payload).hexdigest()
     checks.claims, checks.payload_sha256 = claims, digest
     verification = _Verification(claims, digest, root, at, checks)
@@ -145,12 +155,12 @@ def _new_roots(trust: TrustRoot, envelope: Envelope) -> tuple[TrustRoot, ...]:
 def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected | None) -> Environment:
     """The environment whose issuer key the file names. The platform's own comes first; the others are tried solely to
     word the refusal that must follow."""
-    named = {signature.keyid for signature in envelope.signatures}
-    own_first: tuple[Environment, ...] = (*((Environment(expected.environment),) if expected else ()), *Environment)
-    for environment in own_first:
-        if named & root.issuers[environment].keyids:
+    named = [signature.keyid for signature in envelope.signatures]
+    own = [Environment(expected.environment)] if expected else []
+    for environment in chain(own, Environment):
+        if not root.issuers[environment].keyids.isdisjoint(named):
             return environment
-    if named & root.former_keyids:
+    if not root.former_keyids.isdisjoint(named):
         raise KeyRetired(
             say("This file was signed with a key that has been withdrawn. Ask your business liaison for a newly signed file.")
         )
@@ -164,13 +174,14 @@ def _issuing_environment(root: TrustRoot, envelope: Envelope, expected: Expected
 
 def _require_signed(root: TrustRoot, envelope: Envelope, issued_for: Environment, at: datetime) -> tuple[str, ...]:
     good = root.good_signatures(envelope)
-    if any(signature.keyid in root.keys and signature.keyid not in good for signature in envelope.signatures):
-        raise BadSignature(
-            say(
-                "The content does not fit its signature: the file was changed after it was signed, or damaged on its way. "
-                "Download it again, or ask for it to be sent again."
+    for signature in envelope.signatures:
+        if signature.keyid in root.keys and signature.keyid not in good:
+            raise BadSignature(
+                say(
+                    "The content does not fit its signature: the file was changed after it was signed, or damaged on its way. "
+                    "Download it again, or ask for it to be sent again."
+                )
             )
-        )
     issuers = root.issuers[issued_for]
     if not issuers.are_met_by(good, at):
         raise BadSignature(
@@ -214,119 +225,118 @@ class _Verification:
 
     def require_meant_for(self, expected: Expected) -> None:
         claims = self.claims
-        with self.checks.step("tenant"):  # 7
-            if claims.licensee.tenant_id != expected.tenant_id:
-                raise WrongTenant(
-                    say(
-                        "This file was issued to %(company)s (%(tenant)s); this platform is %(own)s. "
-                        "Ask your business liaison for the file of this platform.",
-                        company=claims.licensee.company,
-                        tenant=claims.licensee.tenant_id,
-                        own=expected.tenant_id,
-                    )
+        self.checks.begin("tenant")  # 7
+        if claims.licensee.tenant_id != expected.tenant_id:
+            raise WrongTenant(
+                say(
+                    "This file was issued to %(company)s (%(tenant)s); this platform is %(own)s. "
+                    "Ask your business liaison for the file of this platform.",
+                    company=claims.licensee.company,
+                    tenant=claims.licensee.tenant_id,
+                    own=expected.tenant_id,
                 )
-            self.checks.passed("tenant", lambda: f"{claims.licensee.company} ({claims.licensee.tenant_id})")
-        with self.checks.step("environment"):  # 8
-            if claims.environment != expected.environment:
-                raise WrongEnvironment(
-                    say(
-                        "This file is for %(file)s; this platform is %(own)s. Ask your business liaison for the %(own)s file.",
-                        file=claims.environment,
-                        own=expected.environment,
-                    )
+            )
+        self.checks.passed("tenant", lambda: f"{claims.licensee.company} ({claims.licensee.tenant_id})")
+        self.checks.begin("environment")  # 8
+        if claims.environment != expected.environment:
+            raise WrongEnvironment(
+                say(
+                    "This file is for %(file)s; this platform is %(own)s. Ask your business liaison for the %(own)s file.",
+                    file=claims.environment,
+                    own=expected.environment,
                 )
-            self.checks.passed("environment", lambda: claims.environment)
-        with self.checks.step("license_id"):  # 9
-            wanted = expected.license_id or self.installed(expected).license_id
-            if wanted is not None and claims.license_id != wanted:
-                raise WrongLicenseId(
-                    say(
-                        "This file is for License ID %(file)s; this platform has %(own)s. "
-                        "Ask your business liaison for the file with this platform's License ID.",
-                        file=claims.license_id,
-                        own=wanted,
-                    )
+            )
+        self.checks.passed("environment", lambda: claims.environment)
+        self.checks.begin("license_id")  # 9
+        wanted = expected.license_id or self.installed(expected).license_id
+        if wanted is not None and claims.license_id != wanted:
+            raise WrongLicenseId(
+                say(
+                    "This file is for License ID %(file)s; this platform has %(own)s. "
+                    "Ask your business liaison for the file with this platform's License ID.",
+                    file=claims.license_id,
+                    own=wanted,
                 )
-            if wanted is None:
-                first = claims.license_id
-                self.checks.passed("license_id", lambda: say("%(license_id)s, the first one here", license_id=first))
-            else:
-                self.checks.passed("license_id", lambda: claims.license_id)
-        with self.checks.step("installation"):  # 10
-            bindings = claims.bindings
-            if bindings.mode is BindingMode.INSTALLATION and expected.installation_id not in bindings.values:
-                raise WrongInstallation(
-                    say(
-                        "This file is bound to another installation. Send this platform's installation id (%(id)s) "
-                        "to your business liaison and ask for a new file.",
-                        id=expected.installation_id or say("not set yet"),
-                    )
+            )
+        if wanted is None:
+            first = claims.license_id
+            self.checks.passed("license_id", lambda: say("%(license_id)s, the first one here", license_id=first))
+        else:
+            self.checks.passed("license_id", lambda: claims.license_id)
+        self.checks.begin("installation")  # 10
+        bindings = claims.bindings
+        if bindings.mode is BindingMode.INSTALLATION and expected.installation_id not in bindings.values:
+            raise WrongInstallation(
+                say(
+                    "This file is bound to another installation. Send this platform's installation id (%(id)s) "
+                    "to your business liaison and ask for a new file.",
+                    id=expected.installation_id or say("not set yet"),
                 )
+            )
 
     def require_not_revoked(self, envelope: Envelope, expected: Expected) -> None:
-        with self.checks.step("revocation"):
-            self.revocations = _list_that_counts(envelope, expected, self.trust, self.at)
-            if self.revocations is None:
-                self.checks.skip("revocation", lambda: say("This platform has no revocation list yet."))
-                return
-            reason = self.revocations.reason_against(self.claims.license_id, self.claims.version)
-            if reason is not None:
-                raise Revoked(
-                    say(
-                        "Version %(n)s of this license was called back: %(reason)s. "
-                        "Ask your business liaison for the version that replaces it.",
-                        n=self.claims.version,
-                        reason=reason,
-                    )
+        self.checks.begin("revocation")
+        self.revocations = _list_that_counts(envelope, expected, self.trust, self.at)
+        if self.revocations is None:
+            self.checks.skip("revocation", lambda: say("This platform has no revocation list yet."))
+            return
+        reason = self.revocations.reason_against(self.claims.license_id, self.claims.version)
+        if reason is not None:
+            raise Revoked(
+                say(
+                    "Version %(n)s of this license was called back: %(reason)s. "
+                    "Ask your business liaison for the version that replaces it.",
+                    n=self.claims.version,
+                    reason=reason,
                 )
-            number = self.revocations.sequence
-            self.checks.passed("revocation", lambda: say("Revocation list number %(n)s", n=number))
+            )
+        number = self.revocations.sequence
+        self.checks.passed("revocation", lambda: say("Revocation list number %(n)s", n=number))
 
     def require_newer(self, expected: Expected) -> None:
         installed, version = self.installed(expected), self.claims.version
-        with self.checks.step("version"):
-            if self.digest == installed.digest:
-                self.already_installed = True
-                self.checks.passed("version", lambda: say("Version %(n)s is already installed", n=version))
-            elif installed.highest_version is None:
-                self.checks.passed("version", lambda: say("Version %(n)s, the first one here", n=version))
-            elif version == installed.highest_version:
-                raise SameVersionOtherContent(
-                    say(
-                        "Version %(n)s is installed here with another content. Two different files must never have one "
-                        "version: do not use this one, and report it to the issuer.",
-                        n=version,
-                    )
+        self.checks.begin("version")
+        if self.digest == installed.digest:
+            self.already_installed = True
+            self.checks.passed("version", lambda: say("Version %(n)s is already installed", n=version))
+        elif installed.highest_version is None:
+            self.checks.passed("version", lambda: say("Version %(n)s, the first one here", n=version))
+        elif version == installed.highest_version:
+            raise SameVersionOtherContent(
+                say(
+                    "Version %(n)s is installed here with another content. Two different files must never have one "
+                    "version: do not use this one, and report it to the issuer.",
+                    n=version,
                 )
-            elif version < installed.highest_version:
-                raise OlderThanCurrent(
-                    say(
-                        "This is version %(n)s; version %(highest)s was already accepted here. Choose the newest file.",
-                        n=version,
-                        highest=installed.highest_version,
-                    )
+            )
+        elif version < installed.highest_version:
+            raise OlderThanCurrent(
+                say(
+                    "This is version %(n)s; version %(highest)s was already accepted here. Choose the newest file.",
+                    n=version,
+                    highest=installed.highest_version,
                 )
-            else:
-                before = installed.highest_version
-                self.checks.passed("version", lambda: say("Version %(n)s follows version %(before)s", n=version, before=before))
+            )
+        else:
+            before = installed.highest_version
+            self.checks.passed("version", lambda: say("Version %(n)s follows version %(before)s", n=version, before=before))
 
     def require_not_ended(self) -> None:
         claims = self.claims  # not `self`, which holds the list: a circle would wait for the garbage collector
-        with self.checks.step("validity"):
-            if self.already_installed:
-                # The platform reads the license in force again after its end, to say so.
-                self.checks.passed("validity", lambda: _last_day(claims))
-            elif state_at(self.claims, self.at) is State.EXPIRED:
-                raise Expired(
-                    say(
-                        "This license has ended: its last usable day was %(day)s, %(zone)s. "
-                        "Ask your business liaison to renew it.",
-                        day=last_usable_day(self.claims),
-                        zone=self.claims.time_zone,
-                    )
+        self.checks.begin("validity")
+        if self.already_installed:
+            # The platform reads the license in force again after its end, to say so.
+            self.checks.passed("validity", lambda: _last_day(claims))
+        elif state_at(self.claims, self.at) is State.EXPIRED:
+            raise Expired(
+                say(
+                    "This license has ended: its last usable day was %(day)s, %(zone)s. Ask your business liaison to renew it.",
+                    day=last_usable_day(self.claims),
+                    zone=self.claims.time_zone,
                 )
-            else:
-                self.checks.passed("validity", lambda: _last_day(claims))
+            )
+        else:
+            self.checks.passed("validity", lambda: _last_day(claims))
 
     def warn(self, expected: Expected) -> None:
         claims = self.claims
