@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tests import statements
 from tests.servers import IN_CI, LentDatabase, NotHere, PostgresServer, SmtpCatcher, ValkeyServer, shared_postgres, smtp_catcher
 from workflow.database import create_engine
 from workflow.db.migrations import upgrade
+
+statements.share()
 
 
 def missing(what: str) -> None:
