@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests import statements
+from tests import passwords, statements
 from tests.servers import IN_CI, LentDatabase, NotHere, PostgresServer, SmtpCatcher, ValkeyServer, shared_postgres, smtp_catcher
 from workflow.database import create_engine
 from workflow.db.migrations import upgrade
 
 statements.share()
+passwords.cost(passwords.QUICK)
 
 
 def missing(what: str) -> None:
@@ -38,6 +39,14 @@ def no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("LICDESK_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def passwords_at_full_cost() -> Iterator[None]:
+    """For guesses at the same moment: others get in while one password is being hashed."""
+    passwords.cost(passwords.FULL)
+    yield
+    passwords.cost(passwords.QUICK)
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ def test_after_five_failures_the_account_pauses_also_for_the_right_password(peop
     assert sign_in(people, at=NOW + MINUTE)
 
 
+@pytest.mark.usefixtures("passwords_at_full_cost")
 def test_guesses_sent_at_once_do_not_get_around_the_pause(people: Console) -> None:
     def guess(number: int) -> str:
         try:

@@ -133,6 +133,7 @@ def test_those_who_sign_in_rightly_never_shut_their_own_network_out(desk: Office
         assert row.count == 3, "wrong ones only"
 
 
+@pytest.mark.usefixtures("passwords_at_full_cost")
 def test_guesses_at_the_same_moment_get_no_more_tries_than_one_after_the_other(desk: Office) -> None:
     def guess(number: int) -> type[Exception] | None:
         try:
