@@ -83,6 +83,7 @@ def environment(*, autoescape: bool | Callable[[str | None], bool] | None = None
         loader=ChoiceLoader([FileSystemLoader(directory) for directory in template_directories()]),
         autoescape=chosen,  # noqa: S701  (HTML is escaped; letters also have plain text parts)
         undefined=StrictUndefined,
+        auto_reload=False,  # else every rendering asks the disk whether one of its templates has changed
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

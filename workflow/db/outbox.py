@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import bindparam, insert, update
@@ -60,6 +60,17 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+class Subject(Protocol):
+    """An application, as far as its history goes: the row itself, or what a move returned of it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def owner(self) -> UUID: ...
+
+
 @dataclass(frozen=True)
 class Recorded:
     """An event that was appended: its id and its place's hash."""
@@ -88,7 +99,7 @@ def record(
     actor: Actor,
     now: datetime,
     *,
-    application: Application | None = None,
+    application: Subject | None = None,
     approvers: Sequence[UUID] = (),
 ) -> Recorded:
     """Appends `event` to the application's chain (or the system's) and adds the jobs it owes.
@@ -104,7 +115,7 @@ def record_all(
     actor: Actor,
     now: datetime,
     *,
-    application: Application | None = None,
+    application: Subject | None = None,
     approvers: Sequence[UUID] = (),
 ) -> list[Recorded]:
     """Appends what happened at one instant, in this order, to one chain, and adds the jobs all of it owes."""
@@ -115,7 +126,7 @@ def record_all(
 class Entry:
     """What happened to one application at one instant, in this order; with None it is the system's."""
 
-    application: Application | None
+    application: Subject | None
     facts: Sequence[Event]
     approvers: Sequence[UUID] = ()
 

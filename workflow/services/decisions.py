@@ -211,17 +211,18 @@ def ballots_of(
     submitted_at = {(each.application, each.number): each.created_at for each in revisions}
     counting = [row for row in votes if (row.application, row.revision) in submitted_at]
     groups = delegations.groups_of_votes(session, policy, counting, submitted_at)
+    revisions_of, votes_on = applications.grouped(revisions), applications.grouped(votes)
 
     def ballot(application: Application) -> Ballot:
-        its_own = [each for each in revisions if each.application == application.id]
+        its_own, cast = revisions_of.get(application.id, []), votes_on.get(application.id, [])
         current = next((each for each in its_own if each.number == application.revision), None)
         if current is None:
             raise RevisionMissing(f"{application.number} has no revision {application.revision}. Look at its history.")
         return Ballot(
             revision=current,
-            votes=tuple(_vote_of(row, groups[row.id]) for row in counting if row.application == application.id),
+            votes=tuple(_vote_of(row, groups[row.id]) for row in cast if row.id in groups),
             contributors=frozenset(each.author for each in its_own),
-            rows=tuple(row for row in votes if row.application == application.id),
+            rows=tuple(cast),
             standing=tuple(each for each in its_own if current.approvals_from <= each.number <= current.number),
         )
 

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.jobs import ClaimedJob
+from workflow.db.outbox import Subject
 from workflow.db.queries import customers, deliveries, licenses, moves
 from workflow.db.queries.deliveries import Handover
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
@@ -227,7 +228,7 @@ def record_download(session: Session, actor: Actor, application: Application, th
     return issued
 
 
-def _arrive(session: Session, application: UUID, *, proof: bool, now: datetime) -> tuple[Application, list[Event]]:
+def _arrive(session: Session, application: UUID, *, proof: bool, now: datetime) -> tuple[Subject, list[Event]]:
     """With proof that somebody has the file: moves the application to delivered and returns what that adds to its history.
     Nothing for one that is beyond it: a late answer of a mail server must not pull an activated license back, administrators
     can be quicker. The application stays as it is until the commit."""

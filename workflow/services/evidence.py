@@ -43,7 +43,7 @@ def evidence_of(session: Session, policy: Policy, judged: Sequence[Application])
     """
     ids = [each.id for each in judged]
     ballot = ballots_of(session, policy, applications.revisions_of_all(session, ids), applications.votes_on_all(session, ids))
-    requirements = applications.requirements_of_all(session, ids)
+    requirements = applications.grouped(applications.requirements_of_all(session, ids))
     places = customers.environments_with_tenants(session, [each.environment for each in judged if each.environment])
     versions = licenses.of_environments(session, places)
     running = [each for each in map(licenses.in_force_among, versions.values()) if each is not None]
@@ -55,12 +55,12 @@ def evidence_of(session: Session, policy: Policy, judged: Sequence[Application])
         assert application.environment is not None, "foreign keys and the submission see to it"
         environment, tenant = places[application.environment]
         in_force = licenses.in_force_among(versions[environment.id])
-        asked = (application.id, application.revision)
+        asked = requirements.get(application.id, [])
         found.append(
             Evidence(
                 application=application,
                 ballot=ballot(application),
-                requirements=tuple(row for row in requirements if (row.application, row.revision) == asked),
+                requirements=tuple(row for row in asked if row.revision == application.revision),
                 environment=environment,
                 tenant=tenant,
                 versions=tuple(versions[environment.id]),

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.outbox import Entry
-from workflow.db.queries import moves
+from workflow.db.queries import licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, VoteRow
 from workflow.domain.application import Action, Status, next_status
 from workflow.domain.approvals import Outcome
@@ -197,10 +197,9 @@ def record_issued(session: Session, actor: Actor, desk: Desk, signed: Sequence[S
     applications = [each.application for each in signed]
     moves.move_all(session, applications, Action.ISSUE, now)
     issued = [_row_of(desk, each, now) for each in signed]
-    session.add_all(issued)
+    licenses.put_all(session, issued)
     for application in applications:
         application.attention = None
-    session.flush()  # the unique keys speak now, before anything else is written
     outbox.record_each(session, [_issued_fact(each) for each in signed], actor, now)
     return issued
 

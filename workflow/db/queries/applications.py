@@ -1,11 +1,11 @@
 """Applications with their revisions, requirements and votes."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import CursorResult, and_, insert, or_, update
@@ -29,6 +29,8 @@ from workflow.domain.application import Status
 from workflow.domain.roles import Actor, Permission, Role, may
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import NotFound
+
+Part = TypeVar("Part", Revision, RequirementRow, VoteRow)
 
 MOST_IN_HAND = 20
 _INSERT_VOTE = insert(table_of(VoteRow))
@@ -166,6 +168,14 @@ def requirements_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[
 def votes_on_all(session: Session, wanted: Collection[UUID]) -> Sequence[VoteRow]:
     """Every vote on any revision of these applications, in the order they were cast."""
     return session.exec(select(VoteRow).where(col(VoteRow.application).in_(wanted)).order_by(col(VoteRow.id))).all()
+
+
+def grouped(rows: Iterable[Part]) -> dict[UUID, list[Part]]:
+    """Rows by the application that they belong to, in their order."""
+    found: dict[UUID, list[Part]] = {}
+    for row in rows:
+        found.setdefault(row.application, []).append(row)
+    return found
 
 
 def add_vote(session: Session, vote: VoteRow) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
-from workflow.database import UtcDateTime
 from workflow.db.tables import Application, EventRow, table_of
 from workflow.domain.application import Action, Status, allows, next_status
 from workflow.errors import Conflict
@@ -92,21 +91,32 @@ def move_all(session: Session, applications: Sequence[Application], action: Acti
         raise already_moved(session, applications[0]) if len(applications) == 1 else AlreadyMoved()
 
 
-def move_if_allowed(session: Session, application: UUID, action: Action, now: datetime) -> Application | None:
-    """Moves an application from whatever status it is in, in one statement; None when the table has no such move from there."""
-    return session.execute(_from_any(action), {"at": now, "moved": application}).scalar_one_or_none()
+class Moved(NamedTuple):
+    """An application that was moved unread: what the history and the letters want to know of it."""
+
+    id: UUID
+    revision: int
+    owner: UUID
+
+
+def move_if_allowed(session: Session, application: UUID, action: Action, now: datetime) -> Moved | None:
+    """Moves an application from whatever status it is in, in one statement; None when the table has no such move from there.
+
+    Goes past the session's bookkeeping: an object read before does not follow.
+    """
+    row = session.connection().execute(_from_any(action), {"at": now, "moved": application}).one_or_none()
+    return Moved(row.id, row.revision, row.owner) if row is not None else None
 
 
 @cache
-def _from_any(action: Action) -> ReturningUpdate[Application]:
+def _from_any(action: Action) -> ReturningUpdate[tuple[UUID, int, UUID]]:
     sources = [status for status in Status if allows(status, action)]
     (target,) = {next_status(status, action) for status in sources}
     return (
-        update(Application)
-        .where(col(Application.id) == bindparam("moved"), col(Application.status).in_(sources))
-        .values(status=target.value, version=col(Application.version) + 1, updated_at=bindparam("at", type_=UtcDateTime))
-        .returning(Application)
-        .execution_options(synchronize_session=False, populate_existing=True)
+        update(_APPLICATION)
+        .where(_APPLICATION.c.id == bindparam("moved"), _APPLICATION.c.status.in_(sources))
+        .values(status=target.value, version=_APPLICATION.c.version + 1, updated_at=bindparam("at"))
+        .returning(_APPLICATION.c.id, _APPLICATION.c.revision, _APPLICATION.c.owner)
     )
 
 
