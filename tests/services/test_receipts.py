@@ -16,7 +16,7 @@ from workflow.db.queries import customers, licenses
 from workflow.db.tables import Installation as InstallationRow
 from workflow.db.tables import Receipt
 from workflow.domain.roles import Actor, MissingRole
-from workflow.license_file import Environment, Installation, LicenseRefused, ReceiptEvent
+from workflow.license_file import Environment, Installation, LicenseRefused, ReceiptEvent, verify_receipt
 from workflow.services import customers as customer_services
 from workflow.services import receipts, reminders
 
@@ -253,14 +253,20 @@ def test_the_time_of_the_activation_is_the_platforms(office: Office) -> None:
     assert ("activated", "Lin Mei") in office.letters(number)
 
 
-@pytest.mark.parametrize(("event", "word"), [(REFUSED, "refused: WRONG_TENANT"), (DEACTIVATED, "deactivated")])
-def test_a_report_of_trouble_is_evidence_and_moves_nothing(office: Office, event: ReceiptEvent, word: str) -> None:
+@pytest.mark.parametrize(
+    ("event", "code", "told"),
+    [
+        (REFUSED, "WRONG_TENANT", "It reports that the license was refused: WRONG_TENANT."),
+        (DEACTIVATED, "REVOKED", "It reports that the license was deactivated: REVOKED."),
+        (DEACTIVATED, "", "It reports that the license was deactivated."),
+    ],
+)
+def test_a_report_of_trouble_is_evidence_and_moves_nothing(office: Office, event: ReceiptEvent, code: str, told: str) -> None:
     number = office.delivered()
     office.confirm()
-    received = office.report(number, event, reason="WRONG_TENANT")
+    received = office.report(number, event, reason=code)
     assert received is not None
-    assert received.outcome == "kept"
-    assert word in (received.reason or "")
+    assert (received.outcome, received.reason) == ("kept", told)
     assert office.said(number)[-1] == "receipt.kept"
     assert office.status(number) == "delivered"
 
@@ -274,6 +280,11 @@ def test_who_hands_a_receipt_in_as_a_file_is_told_once(office: Office) -> None:
             assert receipts.hand_in(session, people.LIAISON, raw, office.now) is not None
     told = [row for row in office.history(number) if row.type == "receipt.handed_in"]
     assert [row.actor for row in told] == [people.LIAISON.label]
+    by_itself = office.report(number, DEACTIVATED, reason="REVOKED")
+    assert by_itself is not None
+    with office.work() as session:
+        brought = receipts.carriers(session, office.application(number).id)
+    assert brought == {verify_receipt(raw).claims.receipt_id: people.LIAISON.name}
     assert office.status(number) == "activated"
 
 

@@ -88,3 +88,18 @@ class Visitor:
         assert generation, self.text
         assert action, self.text
         return self.post(action[1], **{"generation": generation[1], **fields})
+
+
+def installed(visitor: Visitor, raw: bytes, **fields: str) -> None:
+    """Uploads a license and activates or schedules it."""
+    visitor.upload(raw)
+    assert visitor.activate(acknowledged="yes", **fields).status_code == 200, visitor.text
+
+
+def use_list(visitor: Visitor, **fields: str) -> Response:
+    """Presses the button of the list's preview."""
+    generation = re.search(r'name="generation" value="(\d+)"', visitor.page.text)
+    action = re.search(r'action="([^"]+/use)"', visitor.page.text)
+    assert generation, visitor.text
+    assert action, visitor.text
+    return visitor.post(action[1], **{"generation": generation[1], **fields})

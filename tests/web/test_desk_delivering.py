@@ -246,6 +246,7 @@ def test_a_receipt_that_came_as_a_file_is_taken_on_the_page_of_its_license(compa
     confirm(company)
     liaison.send(f"{address}/receipts", {"receipt": ("activated.lrc", raw)})
     assert "The receipt is kept and counts: activated" in liaison.words
+    assert f"counted · handed in as a file by {company.liaison.name}" in liaison.words
     assert company.application(number).status == "activated"
     liaison.open(f"/applications/{number}")
     assert liaison.words.count("handed in the receipt (activated) of installation") == 1

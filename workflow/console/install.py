@@ -12,7 +12,17 @@ from workflow.console.identity import Console
 from workflow.console.said import packed
 from workflow.console.store import InstalledLicense, RevocationUpload, StagedUpload, Standing, StoredRoot
 from workflow.errors import Conflict, Invalid, Problem
-from workflow.license_file import LicenseRefused, Loss, ReceiptEvent, State, VerifiedLicense, losses, say, sentence_of
+from workflow.license_file import (
+    LicenseRefused,
+    Loss,
+    ReceiptEvent,
+    Revoked,
+    State,
+    VerifiedLicense,
+    losses,
+    say,
+    sentence_of,
+)
 
 ALREADY_THERE = say("This very license was installed meanwhile. There is nothing left to do.")
 
@@ -85,7 +95,7 @@ def activate(
     lost = takes_away(situation, verified)
     if lost and not acknowledged:
         raise NotAcknowledged
-    row = _install(session, console, verified, staged, lost, wall=wall, now=now)
+    row = _install(session, console, verified, staged, lost, before=situation, now=now, wall=wall)
     staged.used_at, staged.installed_id = row.created_at, row.id
     session.add(staged)
     return row
@@ -118,6 +128,22 @@ def take_over(session: Session, console: Console, now: datetime, wall: datetime)
     _tell(session, console, row, ReceiptEvent.ACTIVATED, situation, wall)
     log.info("License %s version %d took over.", row.license_id, row.version)
     return row
+
+
+def tell_stopped(session: Session, console: Console, before: Situation, *, now: datetime, wall: datetime) -> None:
+    """A receipt for each license that counted in `before` and that the revocation list in use now stops: so that the desk
+    learns that its word has arrived. Belongs to the transaction that put the list in use."""
+    after = current.look(session, console, now)
+    for held in (after.current, after.next):
+        if held is not None and isinstance(held.refusal, Revoked) and _counted(before, held.row):
+            receipts.write(
+                session, console, held.row, ReceiptEvent.DEACTIVATED, after.trust, after.clock, wall, held.refusal.code
+            )
+            log.info("License %s version %d was stopped by a revocation list.", held.row.license_id, held.row.version)
+
+
+def _counted(situation: Situation, row: InstalledLicense) -> bool:
+    return any(held and held.claims and held.row.id == row.id for held in (situation.current, situation.next))
 
 
 def _usable(session: Session, upload_id: str, by: str, wall: datetime) -> StagedUpload:
@@ -174,17 +200,19 @@ def _install(
     staged: StagedUpload,
     lost: tuple[Loss, ...],
     *,
+    before: Situation,
     now: datetime,
     wall: datetime,
 ) -> InstalledLicense:
     _keep_what_came_inside(session, verified, now)
     situation = current.look(session, console, now)  # under the roots that count from here on
-    now, claims = situation.now, verified.claims
+    at, claims = situation.now, verified.claims
     starts_later = verified.state is State.SCHEDULED
     # Every version that waits is lower than this one, so nothing overtakes what a person has just decided.
-    _replace(session, Standing.SCHEDULED, now)
+    _replace(session, Standing.SCHEDULED, at)
     if not starts_later:
-        _replace(session, Standing.CURRENT, now)
+        _replace(session, Standing.CURRENT, at)
+    tell_stopped(session, console, before, now=now, wall=wall)
     row = InstalledLicense(
         raw=staged.raw,
         payload_sha256=verified.payload_sha256,
@@ -200,8 +228,8 @@ def _install(
         reference=staged.id,
         acknowledged=[packed(each.text) for each in lost],
         created_by=staged.uploaded_by,
-        created_at=now,
-        in_force_at=None if starts_later else now,
+        created_at=at,
+        in_force_at=None if starts_later else at,
     )
     session.add(row)
     session.flush()  # the receipt names the row

@@ -65,15 +65,17 @@ def write(
     trust: TrustRoot,
     clock: ClockReading,
     now: datetime,
+    reason: str = "",
 ) -> OutgoingReceipt:
     """Signs the receipt for what just happened to `row` and puts it in the outbox, chained to the one before.
 
-    Belongs to the transaction that made it true. `now` is the wall clock, for the retries.
+    Belongs to the transaction that made it true. `now` is the wall clock, for the retries; `reason` is the code of what stopped
+    the license.
     """
     if row.id is None:
         raise ValueError("a license is stored before its receipt is written")
     about = _About(row.license_id, row.version, row.payload_sha256)
-    receipt = _signed(session, console, about, event, "", trust, clock, now)
+    receipt = _signed(session, console, about, event, reason, trust, clock, now)
     receipt.installed_id = row.id
     return receipt
 

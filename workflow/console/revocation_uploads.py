@@ -166,17 +166,13 @@ def confirm(
         raise install.NoLongerAccepted(sentence_of(refused)) from refused
     if _stopped(situation, offered) and not acknowledged:
         raise install.NotAcknowledged
-    put_in_use(session, situation, offered, staged)
-    return staged
-
-
-def put_in_use(session: Session, situation: Situation, offered: RevocationList, taken: RevocationUpload) -> None:
-    """The list counts from now on, and the history says who put it in use."""
     if revocations.keep(session, offered, situation.trust, situation.now):
         store.next_generation(session, situation.now)
-    taken.taken_at = situation.now
-    session.add(taken)
-    log.info("Revocation list number %d put in use by %s.", offered.sequence, taken.uploaded_by)
+        install.tell_stopped(session, console, situation, now=now, wall=wall)
+    staged.taken_at = situation.now
+    session.add(staged)
+    log.info("Revocation list number %d put in use by %s.", offered.sequence, staged.uploaded_by)
+    return staged
 
 
 def _newer(situation: Situation, raw: bytes) -> RevocationList:

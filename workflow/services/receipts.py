@@ -5,13 +5,15 @@ nothing. The signature is the only credential.
 """
 
 import hashlib
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import applications, customers, licenses, moves
+from workflow.db.queries import applications, customers, events, licenses, moves
 from workflow.db.tables import Application, Installation, IssuedLicense, Receipt
 from workflow.domain.application import COUNTING, Action, Standing, Status, allows
 from workflow.domain.events import (
@@ -106,6 +108,12 @@ def hand_in(session: Session, actor: Actor, raw: bytes, now: datetime) -> Receip
     return receipt
 
 
+def carriers(session: Session, application: UUID) -> Mapping[str, str]:
+    """Who brought which receipt as a file, by its id, for the licenses of one application; the others came by themselves."""
+    told = events.of_kind(session, str(application), ReceiptHandedIn.type)
+    return {json.loads(each.payload)["receipt_id"]: each.actor_name for each in told}
+
+
 def confirm_installation(session: Session, actor: Actor, installation_id: UUID, now: datetime) -> Installation:
     """An operator vouches for an installation's key fingerprint; what it sent so far is applied, in its order."""
     require(actor, Permission.OPERATE)
@@ -143,7 +151,8 @@ def _apply(session: Session, receipt: Receipt, issued: IssuedLicense, verified: 
         case ReceiptEvent.SCHEDULED:
             reason = _schedule(session, receipt, issued, application, verified, now)
         case ReceiptEvent.REFUSED | ReceiptEvent.DEACTIVATED:
-            reason = f"It reports that the license was {verified.claims.event.value}: {verified.claims.reason}."
+            why = f": {verified.claims.reason}" if verified.claims.reason else ""
+            reason = f"It reports that the license was {verified.claims.event.value}{why}."
     receipt.outcome, receipt.reason = ("kept", reason) if reason else ("applied", None)
     if reason:
         kept = ReceiptKept(receipt.receipt_id, receipt.event, reason)

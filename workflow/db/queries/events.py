@@ -97,6 +97,13 @@ def told_by(session: Session, stream: str, kind: str, actor: str, revision: int 
     ).all()
 
 
+def of_kind(session: Session, stream: str, kind: str) -> Sequence[EventRow]:
+    """What a chain tells of one kind, oldest first."""
+    return session.exec(
+        select(EventRow).where(EventRow.stream == stream, EventRow.type == kind).order_by(col(EventRow.sequence))
+    ).all()
+
+
 def heads(session: Session) -> dict[str, Head]:
     """The heads of all chains."""
     return {stream: Head(count, head) for stream, count, head in session.execute(_HEADS)}

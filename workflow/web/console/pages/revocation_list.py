@@ -1,18 +1,21 @@
 """A revocation list on License Management: what it stops here, and the button that puts it in use."""
 
+from functools import partial
+
 from fastapi import APIRouter
+from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from workflow.console import current, install, publishing, revocation_uploads, uploads
+from workflow.console import current, revocation_uploads, uploads
 from workflow.console.accounts import Person
 from workflow.console.store import RevocationUpload
-from workflow.database import reading, transaction
+from workflow.database import reading
 from workflow.license_file import LicenseRefused, say, sentence_of
-from workflow.license_file.wording import joined
 from workflow.times import utc_now, wall_now
 from workflow.web.console.access import Administrator, House, Inside
-from workflow.web.console.pages.license_page import UPLOADS, UploadId, back_to_start, license_page
+from workflow.web.console.pages.deciding import decided, no_longer_usable
+from workflow.web.console.pages.license_page import UPLOADS, UploadId, back_to_start
 from workflow.web.shared.flash import FlashKind
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
@@ -29,30 +32,28 @@ def decide_again(upload_id: UploadId) -> Response:
 @router.post(f"{UPLOADS}/{{upload_id}}/use")
 def use(request: Request, house: Inside, me: Administrator, upload_id: UploadId, form: Posted) -> Response:
     """Puts the list in use, then goes back to License Management. A second click finds the work done."""
+
+    def decide(session: Session) -> int:
+        taken = revocation_uploads.confirm(
+            session,
+            house.console,
+            upload_id,
+            me.address,
+            seen_generation=form.integer("generation") or 0,
+            acknowledged=form.checked("acknowledged"),
+            now=utc_now(),
+            wall=wall_now(),
+        )
+        return taken.sequence
+
+    def done(sequence: int) -> Response:
+        said = say("Revocation list number %(n)s is in use. What it names counts no more.", n=sequence)
+        return back_to_start(request, said, FlashKind.OK)
+
     try:
-        with transaction(house.console.engine) as session:
-            taken = revocation_uploads.confirm(
-                session,
-                house.console,
-                upload_id,
-                me.address,
-                seen_generation=form.integer("generation") or 0,
-                acknowledged=form.checked("acknowledged"),
-                now=utc_now(),
-                wall=wall_now(),
-            )
-            number = taken.sequence
-    except revocation_uploads.ListTaken as again:
-        return back_to_start(request, sentence_of(again), FlashKind.INFO)
-    except install.UploadRanOut as late:
-        return back_to_start(request, sentence_of(late))
-    except install.NotAcknowledged as missing:
-        return _again(request, house, me, upload_id, 422, problem=sentence_of(missing))
-    except install.SomeoneWasQuicker as conflict:
-        return _again(request, house, me, upload_id, 409, conflict=sentence_of(conflict))
-    publishing.publish(house.console)
-    done = say("Revocation list number %(n)s is in use. What it names counts no more.", n=number)
-    return back_to_start(request, done, FlashKind.OK)
+        return decided(request, house, decide, partial(_preview_again, request, house, me, upload_id), done)
+    except revocation_uploads.ListTaken as before:
+        return back_to_start(request, sentence_of(before), FlashKind.INFO)
 
 
 def list_page(
@@ -64,10 +65,7 @@ def list_page(
         try:
             preview = revocation_uploads.preview(session, situation, staged.raw)
         except LicenseRefused as refused:
-            late = say("%(file)s can no longer be used. %(problem)s", file=staged.file_name, problem=sentence_of(refused))
-            if conflict:
-                return license_page(request, house, status=status, conflict=joined((conflict, late)))
-            return back_to_start(request, late)
+            return no_longer_usable(request, house, staged.file_name, refused, status=status, conflict=conflict)
     if preview.listed is situation.revocations:
         return back_to_start(request, in_use_already(staged.sequence), FlashKind.INFO)
     return site_of(request).pages.page(
@@ -88,8 +86,8 @@ def in_use_already(sequence: int) -> str:
     return say("Revocation list number %(n)s is in use already. Nothing was changed.", n=sequence)
 
 
-def _again(
-    request: Request, house: House, me: Person, upload_id: str, status: int, *, problem: str = "", conflict: str = ""
+def _preview_again(
+    request: Request, house: House, me: Person, upload_id: str, *, status: int, problem: str = "", conflict: str = ""
 ) -> Response:
     with reading(house.console.engine) as session:
         staged = revocation_uploads.find_staged(session, upload_id, me.address)

@@ -1,21 +1,23 @@
 """An upload from the file to the decision: taken in, shown check by check, previewed, activated or scheduled."""
 
+from functools import partial
 from typing import assert_never
 
 from fastapi import APIRouter
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from workflow.console import changes, current, install, publishing, revocation_uploads, uploads
+from workflow.console import changes, current, install, revocation_uploads, uploads
 from workflow.console.accounts import Person
 from workflow.console.store import RefusedUpload, RevocationUpload, StagedUpload
 from workflow.database import reading, transaction
 from workflow.license_file import LicenseRefused, State, say, sentence_of
-from workflow.license_file.wording import joined
 from workflow.times import utc_now, wall_now
 from workflow.web.console import shown
 from workflow.web.console.access import Administrator, House, Inside
+from workflow.web.console.pages.deciding import decided, no_longer_usable
 from workflow.web.console.pages.license_page import PATH, UPLOADS, UploadId, back_to_start, license_page
 from workflow.web.console.pages.revocation_list import in_use_already, list_page
 from workflow.web.console.upload_form import Sent, UploadUnusable, sent_license
@@ -62,7 +64,7 @@ def show(request: Request, house: Inside, me: Administrator, upload_id: UploadId
     if staged is None:
         return license_page(request, house, refused=refused)
     if staged.installed_id is not None:
-        return RedirectResponse(f"{PATH}?done={staged.installed_id}", status_code=303)
+        return _done(staged.installed_id)
     if staged.until <= wall_now():
         return back_to_start(request, RAN_OUT)
     return _preview(request, house, staged)
@@ -71,28 +73,28 @@ def show(request: Request, house: Inside, me: Administrator, upload_id: UploadId
 @router.post(f"{UPLOADS}/{{upload_id}}/activate")
 def activate(request: Request, house: Inside, me: Administrator, upload_id: UploadId, form: Posted) -> Response:
     """Activates or schedules, then goes back to License Management. A second click finds the work done."""
+
+    def decide(session: Session) -> int | None:
+        row = install.activate(
+            session,
+            house.console,
+            upload_id,
+            me.address,
+            seen_generation=form.integer("generation") or 0,
+            acknowledged=form.checked("acknowledged"),
+            now=utc_now(),
+            wall=wall_now(),
+        )
+        return row.id
+
     try:
-        with transaction(house.console.engine) as session:
-            row = install.activate(
-                session,
-                house.console,
-                upload_id,
-                me.address,
-                seen_generation=form.integer("generation") or 0,
-                acknowledged=form.checked("acknowledged"),
-                now=utc_now(),
-                wall=wall_now(),
-            )
-    except install.AlreadyUsed as done:
-        return RedirectResponse(f"{PATH}?done={done.installed_id}", status_code=303)
-    except install.UploadRanOut as late:
-        return back_to_start(request, sentence_of(late))
-    except install.NotAcknowledged as missing:
-        return _preview_again(request, house, me, upload_id, 422, problem=sentence_of(missing))
-    except install.SomeoneWasQuicker as conflict:
-        return _preview_again(request, house, me, upload_id, 409, conflict=sentence_of(conflict))
-    publishing.publish(house.console)
-    return RedirectResponse(f"{PATH}?done={row.id}", status_code=303)
+        return decided(request, house, decide, partial(_preview_again, request, house, me, upload_id), _done)
+    except install.AlreadyUsed as before:
+        return _done(before.installed_id)
+
+
+def _done(installed_id: int | None) -> Response:
+    return RedirectResponse(f"{PATH}?done={installed_id}", status_code=303)
 
 
 def _list(request: Request, house: House, listed: RevocationUpload) -> Response:
@@ -127,7 +129,7 @@ def _take_in(request: Request, house: House, me: Person, sent: Sent) -> Response
 
 
 def _preview_again(
-    request: Request, house: House, me: Person, upload_id: str, status: int, *, problem: str = "", conflict: str = ""
+    request: Request, house: House, me: Person, upload_id: str, *, status: int, problem: str = "", conflict: str = ""
 ) -> Response:
     with reading(house.console.engine) as session:
         staged = uploads.find_staged(session, upload_id, me.address)
@@ -144,10 +146,7 @@ def _preview(
         try:
             verified = uploads.verify_new(session, house.console, situation, staged.raw)
         except LicenseRefused as refused:
-            late = say("%(file)s can no longer be used. %(problem)s", file=staged.file_name, problem=sentence_of(refused))
-            if conflict:
-                return license_page(request, house, status=status, conflict=joined((conflict, late)))
-            return back_to_start(request, late)
+            return no_longer_usable(request, house, staged.file_name, refused, status=status, conflict=conflict)
     if verified.already_installed:
         return back_to_start(request, install.ALREADY_THERE)
     compared, lost = install.preview(situation, verified), install.takes_away(situation, verified)

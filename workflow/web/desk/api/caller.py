@@ -52,8 +52,7 @@ def caller(request: Request, credentials: Annotated[HTTPAuthorizationCredentials
     if site.cookies.session_token(request) is None:
         raise Unauthenticated("Send a token in the header Authorization: Bearer. Your profile page makes one.")
     if request.method not in READS:
-        csrf.check_origin(request, site.scheme)
-        csrf.check_token(request, site.cookies, request.headers.get(csrf.HEADER, ""))
+        _require_form_token(request)
     me = signed_in(request)
     return Caller(replace(me.actor, channel="api"), me.person_id, me.name, me.email)
 
@@ -74,6 +73,20 @@ def allowed(*permissions: Permission) -> Callable[[Caller], Caller]:
         return who
 
     return check
+
+
+def on_purpose(request: Request, who: Annotated[Caller, Depends(allowed(Permission.DOWNLOAD_FILE))]) -> Caller:
+    """Whoever may take a license file, and means to: what a browser loads by itself (a link ahead of time, a picture of another
+    site) carries no token. Raises ForeignOrigin or StaleForm."""
+    if "authorization" not in request.headers:
+        _require_form_token(request)
+    return who
+
+
+def _require_form_token(request: Request) -> None:
+    site = site_of(request)
+    csrf.check_origin(request, site.scheme)
+    csrf.check_token(request, site.cookies, request.headers.get(csrf.HEADER, ""))
 
 
 def _of_token(request: Request, token: str) -> Caller:
@@ -101,4 +114,4 @@ Operator = Annotated[Caller, Depends(allowed(Permission.OPERATE))]
 OperationsReader = Annotated[Caller, Depends(allowed(Permission.READ_OPERATIONS))]
 CustomerEditor = Annotated[Caller, Depends(allowed(Permission.EDIT_CUSTOMERS))]
 AuditReader = Annotated[Caller, Depends(allowed(Permission.READ_AUDIT))]
-Downloader = Annotated[Caller, Depends(allowed(Permission.DOWNLOAD_FILE))]
+Downloader = Annotated[Caller, Depends(on_purpose)]

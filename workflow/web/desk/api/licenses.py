@@ -4,7 +4,7 @@ import json
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 from starlette.requests import Request
@@ -45,6 +45,7 @@ CSV_HEAD = (
     "Application",
 )
 Version = Annotated[int, Path(ge=1, le=MAX_COUNT)]
+KnownFile = Annotated[str | None, Header(alias="If-None-Match", description="The ETag of the file that the caller has.")]
 
 
 class LicenseDocument(BaseModel):
@@ -124,15 +125,23 @@ def show(house: Inside, who: Reader, license_id: str) -> LicenseDocument:
     "/licenses/{license_id}/versions/{version}/file",
     summary="Fetch a license file",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The very bytes that were signed."}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "The very bytes that were signed."},
+        304: {"description": "The caller has them already, by `If-None-Match`."},
+    },
 )
-def file(house: Inside, who: Downloader, license_id: str, version: Version) -> Response:
-    """The `.lic` file. Who fetched it is in the application's history."""
+def file(house: Inside, who: Downloader, license_id: str, version: Version, known: KnownFile = None) -> Response:
+    """The `.lic` file. Fetching it changes nothing about the license and proves no delivery; that the bytes were handed out,
+    and to whom, is noted in the application's history. Where none are (304), nothing is noted. A browser's session sends its
+    form token in `X-CSRF-Token` here, too."""
     with transaction(house.engine) as session:
         found = directory.version_visible_to(session, who.actor, license_id, version)
+        tag = f'"{found.issued.envelope_sha256}"'
+        if known is not None and tag in (each.strip() for each in known.split(",")):
+            return Response(status_code=304, headers={"ETag": tag})
         issued = delivery.record_download(session, who.actor, found.application, "api", utc_now())
-        name, content, digest = file_name(license_id, version), issued.envelope, issued.envelope_sha256
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": f'"{digest}"'}
+        name, content = file_name(license_id, version), issued.envelope
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": tag}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 

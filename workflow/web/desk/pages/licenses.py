@@ -20,7 +20,7 @@ from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
 from workflow.license_file import file_name
-from workflow.services import applications, delivery, revocations
+from workflow.services import applications, delivery, receipts, revocations
 from workflow.services import reminders as reminder_services
 from workflow.services.revocations import ReasonNeeded
 from workflow.times import utc_now
@@ -97,6 +97,8 @@ class Version:
     terms: ShownTerms
     difference: ShownDifference | None
     receipts: Sequence[Receipt]
+    carriers: Mapping[str, str]
+    """who brought a receipt as a file, by its id"""
     revocation: Revocation | None
     may_revoke: bool
     own_word: bool
@@ -262,6 +264,7 @@ def _detail(session: Session, house: House, me: Me, license_id: str) -> Detail:
                 terms=shown_terms(content, house.desk.catalogue),
                 difference=shown_difference(older.terms, content.terms, house.desk.catalogue) if older else None,
                 receipts=licenses.receipts_of(session, issued.id),
+                carriers=receipts.carriers(session, each.application.id),
                 revocation=asked,
                 may_revoke=me.may(Permission.OPERATE) and allows(Status(each.application.status), Action.REVOKE),
                 own_word=asked is not None and asked.asked_by == me.actor.label,

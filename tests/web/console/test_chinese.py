@@ -1,9 +1,7 @@
 """License Management in Chinese: chosen by the browser or by a button, remembered, and without a sentence left in English."""
 
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -13,39 +11,18 @@ from fastapi import FastAPI
 
 from tests.console import vendor
 from tests.console.acting import activated, reported
-from tests.web.console_page import PATH, Visitor, application, settings_for
-from workflow.console.identity import Console, open_console
+from tests.web.console_page import PATH, Visitor
+from workflow.console.identity import Console
 from workflow.license_file import Environment, Module
 from workflow.web.shared.catalogues import DIRECTORY, Catalogue, CatalogueUnreadable, entries
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "docs"))
+sys.path.append(str(Path(__file__).resolve().parents[3] / "docs"))
 import make_translations
 
 DAY = timedelta(days=1)
 ENGLISH = re.compile(r"\b[A-Za-z][a-z']+(?: [a-z][a-z']+)+")
 """two words in a row that look like a sentence"""
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
-
-
-@pytest.fixture(scope="module")
-def with_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = vendor.install_console(tmp_path_factory.mktemp("with people") / "console")
-    vendor.add_people(made)
-    made.engine.dispose()
-    return made.directory
-
-
-@pytest.fixture
-def console(tmp_path: Path, with_people: Path) -> Iterator[Console]:
-    shutil.copytree(with_people, tmp_path / "console")
-    made = open_console(settings_for(tmp_path / "console"))
-    yield made
-    made.engine.dispose()
-
-
-@pytest.fixture
-def app(console: Console) -> FastAPI:
-    return application(console)
 
 
 @pytest.fixture
