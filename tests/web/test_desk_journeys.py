@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlmodel import select
 
+from tests.accessibility import complaints
 from tests.web.desk import PASSWORD
-from tests.web.test_desk_browser import Person, chromium, complaints, database_url, desk, person
+from tests.web.test_desk_browser import Person, chromium, database_url, desk, person
 from tests.workers.company import Company
 from workflow.database import transaction
 from workflow.db.tables import EventRow, RequirementRow, RoleGrant, SignedIn

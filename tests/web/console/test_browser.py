@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.accessibility import WIDE, complaints_in_every_look
 from tests.conftest import find_chromium
 from tests.console import vendor
 from tests.console.serving import served
@@ -31,8 +30,6 @@ from workflow.web.console.app import create_app
 
 pytestmark = pytest.mark.browser
 
-SIZES = (ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844))
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Lic = Callable[[str, bytes], Path]
 
 
@@ -120,7 +117,7 @@ def person(
     chromium: Browser, site: str, address: str = vendor.ADMIN, *, script: bool = True, locale: str = "en-US"
 ) -> Iterator[Page]:
     """A signed-in person's page; complaints of the browser (content security policy, script errors) fail the test."""
-    context: BrowserContext = chromium.new_context(viewport=SIZES[0], java_script_enabled=script, locale=locale)
+    context: BrowserContext = chromium.new_context(viewport=WIDE, java_script_enabled=script, locale=locale)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -143,15 +140,7 @@ def choose(page: Page, path: Path) -> None:
 
 def accessible(page: Page) -> None:
     """No axe finding and no sideways scrolling in both widths and both themes."""
-    for size in SIZES:
-        page.set_viewport_size(size)
-        for theme in THEMES:
-            page.emulate_media(color_scheme=theme)
-            found = Axe().run(page)
-            assert found.violations_count == 0, (page.url, size, theme, found.generate_report())
-            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wider <= 0, (page.url, size, wider)
-    page.set_viewport_size(SIZES[0])
+    assert complaints_in_every_look(page) == [], page.url
 
 
 def test_from_upload_to_receipt_and_the_platform_obeys_within_a_second(
