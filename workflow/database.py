@@ -113,6 +113,11 @@ def reading(engine: Engine) -> Iterator[Session]:
     quiet = engine.execution_options(**{_BEGIN: "DEFERRED", "postgresql_readonly": True})
     with Session(quiet, expire_on_commit=False) as session:
         yield session
+        if engine.dialect.name == "postgresql":
+            # At a ROLLBACK psycopg forgets what it has prepared, and the server plans every statement anew. There is nothing
+            # to take back: the transaction is read-only, and the session forgets what was changed in it by mistake.
+            session.expunge_all()
+            session.commit()
 
 
 @contextmanager

@@ -52,6 +52,20 @@ def test_nothing_written_while_looking_is_kept(engine: Engine) -> None:
     assert tenants(engine) == []
 
 
+def test_what_was_only_changed_in_memory_while_looking_is_not_kept_either(engine: Engine) -> None:
+    with reading(engine) as session:
+        session.add(a_tenant())
+    assert tenants(engine) == []
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_looking_does_not_make_the_server_forget_what_it_prepared(engine: Engine) -> None:
+    for _ in range(10):  # psycopg prepares a statement that it has sent five times
+        tenants(engine)
+    with reading(engine) as session:
+        assert session.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one() > 0
+
+
 def test_who_looked_can_write_afterwards_over_the_same_connection(engine: Engine) -> None:
     """A connection that was read-only must not go back into the pool like that."""
     for number in range(3):
