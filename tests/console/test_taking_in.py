@@ -57,7 +57,7 @@ BAD_FILES = {
         vendor.lic(2, roots=(vendor.root(vendor.root_payload(2, without=("issuer-prod",))),)),
         "KEY_RETIRED",
     ),
-    "ended": (vendor.lic(2, starts=timedelta(days=-400), lasts=timedelta(days=30)), "EXPIRED"),
+    "ended": (vendor.lic(3, starts=timedelta(days=-400), lasts=timedelta(days=30)), "EXPIRED"),
 }
 
 

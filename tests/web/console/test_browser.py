@@ -3,144 +3,24 @@
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.accessibility import WIDE, complaints_in_every_look
-from tests.conftest import find_chromium
 from tests.console import vendor
 from tests.console.serving import served
 from tests.servers import wait_until
-from tests.web.console_page import settings_for
+from tests.web.console.browsing import Lic, accessible, choose, person, send
 from workflow.cli.broker import free_port
 from workflow.license_file import verify_receipt
 from workflow.license_gate import LicenseGate
 from workflow.times import utc_now
-from workflow.web.console.app import create_app
 
 pytestmark = pytest.mark.browser
-
-Lic = Callable[[str, bytes], Path]
-
-
-@pytest.fixture(scope="module")
-def receipts() -> Iterator[tuple[str, list[bytes]]]:
-    """A desk that takes receipts: its address and what it got."""
-    got: list[bytes] = []
-
-    class Desk(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def directory(tmp_path: Path, receipts: tuple[str, list[bytes]]) -> Path:
-    """An installed console with people, told where the desk is."""
-    made = vendor.install_console(tmp_path / "console", desk_url=receipts[0])
-    vendor.add_people(made)
-    made.engine.dispose()
-    return made.directory
-
-
-@pytest.fixture
-def process(directory: Path) -> Iterator[str]:
-    """The address of a console that runs as a process of its own."""
-    port = free_port()
-    with served(directory, port, f"http://127.0.0.1:{port}"):
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture
-def site(directory: Path) -> Iterator[str]:
-    """The address of the same application in a thread: starting a process for every journey costs seconds."""
-    port = free_port()
-    origin = f"http://127.0.0.1:{port}"
-    app = create_app(settings_for(directory, origin))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the console did not start"
-        time.sleep(0.01)
-    yield origin
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def lic(tmp_path: Path) -> Lic:
-    """Writes a file to choose in the browser."""
-
-    def write(name: str, raw: bytes) -> Path:
-        path = tmp_path / name
-        path.write_bytes(raw)
-        return path
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def person(
-    chromium: Browser, site: str, address: str = vendor.ADMIN, *, script: bool = True, locale: str = "en-US"
-) -> Iterator[Page]:
-    """A signed-in person's page; complaints of the browser (content security policy, script errors) fail the test."""
-    context: BrowserContext = chromium.new_context(viewport=WIDE, java_script_enabled=script, locale=locale)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(site)
-    page.locator("#email").fill(address)
-    page.locator("#password").fill(vendor.PASSWORD)
-    page.locator("form.card button.primary").click()
-    page.wait_for_url("**/console/license")
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def choose(page: Page, path: Path) -> None:
-    """Chooses a file in the upload form; with JavaScript it is sent at once."""
-    with page.expect_navigation():
-        page.locator("#file").set_input_files(path)
-
-
-def accessible(page: Page) -> None:
-    """No axe finding and no sideways scrolling in both widths and both themes."""
-    assert complaints_in_every_look(page) == [], page.url
 
 
 def test_from_upload_to_receipt_and_the_platform_obeys_within_a_second(
@@ -379,12 +259,3 @@ def test_a_revocation_list_stops_the_license_once_it_is_confirmed(
         wait_until(lambda: not gate.allows("agent-studio"), 30, "the gate to follow")
         if script:
             accessible(page)
-
-
-def send(page: Page, path: Path, script: bool) -> None:
-    """Chooses a file and sends it; without JavaScript that takes the button."""
-    if script:
-        choose(page, path)
-        return
-    page.get_by_label("License file (.lic)").set_input_files(path)
-    page.get_by_role("button", name="Check this file").click()
