@@ -45,7 +45,7 @@ class RunningDesk:
         return licdesk(*arguments, environ={name: value for name, value in own.items() if name.startswith("LICDESK_")})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
     """A desk with everything that belongs to it, looking for due reminders every two seconds."""
     with Stack(tmp_path_factory.mktemp("desk"), settings={"scan_seconds": "2"}) as stack:

@@ -36,7 +36,7 @@ def house_in(data: Path) -> Iterator[House]:
         engine.dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A whole system in which nothing is killed. Tests share it: each looks only at what it made itself."""
     yield from house_in(tmp_path_factory.mktemp("house"))

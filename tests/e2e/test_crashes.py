@@ -22,7 +22,7 @@ from tests.e2e.people import (
     upload_and_activate,
 )
 from workflow.cli import cast
-from workflow.cli.stack import ProcessState
+from workflow.cli.stack import NotRunning, ProcessState
 from workflow.domain.application import Status
 from workflow.domain.events import Job
 from workflow.domain.terms import EnvironmentName
@@ -159,17 +159,37 @@ def test_each_process_is_killed_once_on_the_path_and_the_license_is_activated(fr
 def test_a_killed_supervisor_leaves_nothing_running_and_the_next_start_goes_on(fragile_house: House) -> None:
     house = fragile_house
     number = apply_for(house, EnvironmentName.UAT)
+    ports = set(house.stack.state.ports)
     running = {name: each.pid for name, each in house.stack.processes.items()}
     approve(house, number)
     house.stack.crash()
     eventually(lambda: not [name for name, pid in running.items() if alive(pid)], "every process has ended", 15)
+    with pytest.raises(NotRunning):
+        _ = house.stack.urls
 
+    password = house.password
     house.stack.start()
+    assert (house.password, set(house.stack.state.ports)) == (password, ports)
     eventually(lambda: status(house, number) == Status.DELIVERED, "delivered", 90)
     eventually(lambda: len(deliveries_of(house, number)) == len(cast.RECIPIENTS), "every recipient is served", 90)
     eventually(lambda: all(each.state == "accepted" for each in deliveries_of(house, number)), "all accepted", 90)
     time.sleep(6)  # longer than a lease
     everything_sent_once(house, number)
+
+    running = {name: each.pid for name, each in house.stack.processes.items()}
+    house.stack.stop()
+    assert [name for name, pid in running.items() if alive(pid)] == []
+    data = str(house.stack.files.data).encode()
+    assert [pid for pid in os.listdir("/proc") if pid.isdigit() and data in command_line(pid)] == []
+
+
+def command_line(pid: str) -> bytes:
+    """What a process was started with; nothing when it has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as said:
+            return said.read()
+    except OSError:
+        return b""
 
 
 def alive(pid: int) -> bool:
