@@ -1,12 +1,14 @@
 """`licdesk audit` on a database: its answers, its exit status, its files."""
 
 import json
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, delete, insert, select, text
 from typer.testing import Result
 
 from tests.builders import Office
@@ -15,7 +17,9 @@ from tests.workers.conftest import issuer_keys
 from workers.witness import Witness
 from workflow.cli.installation import Process, environ_for
 from workflow.database import transaction
-from workflow.db.queries import housekeeping
+from workflow.db.outbox import CHAINED
+from workflow.db.queries import applications, housekeeping
+from workflow.db.tables import EventRow, table_of
 from workflow.services import witnessing
 from workflow.settings import WitnessSettings, load
 from workflow.times import wall_now
@@ -49,10 +53,20 @@ def audit(environ: dict[str, str]) -> Audit:
     return lambda *arguments: licdesk("audit", *arguments, environ=ours)
 
 
-def alter(office: Office) -> None:
-    trigger = {"sqlite": "DROP TRIGGER event_no_update", "postgresql": "DROP TRIGGER event_no_change ON event"}
+def allow_tampering(office: Office) -> None:
+    """As for somebody who owns the tables."""
+    triggers = {
+        "sqlite": ("DROP TRIGGER event_no_update", "DROP TRIGGER event_no_delete"),
+        "postgresql": ("DROP TRIGGER event_no_change ON event",),
+    }
     with transaction(office.engine) as session:
-        session.execute(text(trigger[office.engine.dialect.name]))
+        for each in triggers[office.engine.dialect.name]:
+            session.execute(text(each))
+
+
+def alter(office: Office) -> None:
+    allow_tampering(office)
+    with transaction(office.engine) as session:
         session.execute(text("UPDATE event SET actor_name = 'Nobody' WHERE sequence = 2 AND stream <> 'system'"))
 
 
@@ -68,6 +82,46 @@ def test_a_history_that_holds_ends_with_status_0_and_one_that_does_not_with_1(of
     said = json.loads(audit("verify", "--json").stdout)
     assert said["holds"] is False
     assert [(each["what"], each["where"], each["sequence"]) for each in said["findings"]] == [("altered", number, 2)]
+
+
+def forged(column: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with something else in one column. One that is put into another chain takes a number that is free there."""
+    before = row[column]
+    match before:
+        case None:
+            other: Any = {"revision": 7}.get(column, "0")
+        case int():
+            other = before + 100
+        case datetime():
+            other = before - timedelta(days=1)
+        case _:
+            other = "system" if column == "stream" else f"{before[:-1]}x"
+    return {**row, column: other} | ({"sequence": 9_999} if column == "stream" else {})
+
+
+def test_whatever_event_and_column_is_altered_and_whatever_event_is_deleted_the_command_names_it(
+    office: Office, audit: Audit
+) -> None:
+    number = office.approved()
+    table = table_of(EventRow)
+    allow_tampering(office)
+    with office.work() as session:
+        session.execute(text("UPDATE job SET event = NULL"))
+        stream = str(applications.get_application(session, number).id)
+        rows = [dict(row) for row in session.execute(select(table).where(table.c.stream == stream)).mappings()]
+    assert len(rows) == 4
+    for row, column in product(rows, (*CHAINED, "hash", "the whole row")):
+        with office.work() as session:
+            session.execute(delete(table).where(table.c.id == row["id"]))
+            if column != "the whole row":
+                session.execute(insert(table), forged(column, row))
+        broken = audit("verify")
+        with office.work() as session:
+            session.execute(delete(table).where(table.c.id == row["id"]))
+            session.execute(insert(table), row)
+        assert broken.exit_code == 1, (column, broken.output)
+        assert f"Event {row['sequence']} of {number} " in broken.stdout, (column, broken.stdout)
+    assert audit("verify").exit_code == 0, "everything was put back"
 
 
 def test_what_cannot_be_looked_at_ends_with_status_2(audit: Audit, tmp_path: Path) -> None:
