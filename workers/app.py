@@ -34,7 +34,7 @@ def queue_of(kind: str) -> str:
     """The queue that a kind of job is published to. Letters have their own, so that no license waits behind courtesy."""
     if kind == Job.SIGN.value:
         return SIGNING_QUEUE
-    return LETTERS_QUEUE if kind == Job.LETTER.value else GENERAL_QUEUE
+    return LETTERS_QUEUE if kind in (Job.LETTER.value, Job.DIGEST.value) else GENERAL_QUEUE
 
 
 def _lease() -> int:
@@ -89,7 +89,10 @@ def _log_as_json(**_: object) -> None:
 if os.environ.get(f"{PREFIX}LOG_FORMAT") == LogFormat.JSON:  # connected at all, it replaces what Celery sets up
     setup_logging.connect(_log_as_json)
 
-general = Celery("general", include=["workers.delivery", "workers.letters", "workers.reminders", "workers.housekeeping"])
+general = Celery(
+    "general",
+    include=["workers.delivery", "workers.letters", "workers.digests", "workers.reminders", "workers.housekeeping"],
+)
 general.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE))
 SCAN = "housekeeping.scan"
 general.conf.beat_schedule = {

@@ -1,19 +1,22 @@
 """From rows to the plain facts that letters are made of."""
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 
 from workflow.db.queries import applications, customers, deliveries, licenses
-from workflow.db.tables import Application, IssuedLicense, Person
-from workflow.domain.application import Standing
+from workflow.db.tables import Application, EventRow, IssuedLicense, Person
+from workflow.domain.application import Standing, Status
 from workflow.domain.approvals import Decision
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.delivery import DeliveryState
+from workflow.domain.events import DeliveryFailed, SigningFailed
 from workflow.domain.terms import last_usable_day
-from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange
+from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange, Trouble
 from workflow.mail.letters import Desk as Sender
 from workflow.services.applications import content_of, content_of_revision
 from workflow.services.decisions import Ballot
@@ -72,6 +75,39 @@ def application_facts(desk: Desk, application: Application, content: Application
         agents=content.terms.max_agents,
         users=content.terms.authorized_users,
         url=f"{desk.public_url}/applications/{application.number}",
+    )
+
+
+_ADVICE = {
+    SigningFailed.type: "Open the application, mend what it says, and retry the job under Operations.",
+    DeliveryFailed.type: "Open the application to try again, or add another recipient.",
+}
+
+
+def payload_of(event: EventRow) -> dict[str, Any]:
+    """What an event keeps besides its name."""
+    found: dict[str, Any] = json.loads(event.payload)
+    return found
+
+
+def trouble(event: EventRow) -> Trouble:
+    """What letters say about something that stopped."""
+    said = payload_of(event)
+    if event.type == DeliveryFailed.type:
+        problem = f"The license file could not be delivered to {said['address']}."
+        return Trouble(problem, said["reply"], _ADVICE[event.type])
+    return Trouble("The license was not signed.", said["reason"], _ADVICE[event.type])
+
+
+def stands(session: Session, application: Application, event: EventRow) -> bool:
+    """Whether what stopped still stands still: the license is not signed, or nothing was sent to the recipient since."""
+    if event.type != DeliveryFailed.type:
+        return application.status == Status.APPROVED.value
+    said = payload_of(event)
+    return any(
+        each.delivery is not None and each.delivery.state in (DeliveryState.REFUSED, DeliveryState.IN_DOUBT)
+        for each in deliveries.license_deliveries(session, application.id)
+        if str(each.recipient.id) == said["recipient"]
     )
 
 

@@ -1,16 +1,18 @@
 """Letters that events owe: one job per letter and reader."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 from sqlmodel import Session
 
 from workers import facts, mailing
+from workers.addressees import NotNeeded, addressee
 from workers.app import general
 from workers.claims import perform, perform_in_turn
+from workers.folding import fold_floods
 from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
@@ -30,18 +32,6 @@ from workflow.services.desk import Desk
 from workflow.times import utc_now, wall_now
 
 ONE_TIME_LINK = "one_time_link"
-_ADVICE = {
-    "license.signing_failed": "Open the application, mend what it says, and retry the job under Operations.",
-    "delivery.failed": "Open the application to try again, or add another recipient.",
-}
-_PROBLEM = {
-    "license.signing_failed": "The license was not signed.",
-    "delivery.failed": "The license file could not be delivered.",
-}
-
-
-class NotNeeded(Exception):
-    """The letter would say what is no longer so."""
 
 
 @general.task(name="letter.send")  # type: ignore[untyped-decorator]  # Celery has no types
@@ -96,6 +86,12 @@ class Ready:
     stored: Delivery | None
 
 
+class Folded(Enum):
+    """A letter whose job is done already: a digest tells of it."""
+
+    IN_A_DIGEST = "in a digest"
+
+
 @dataclass(frozen=True)
 class Occasion:
     """What a letter is about: an application as it is now, what it asks for, who is in charge, and what happened."""
@@ -106,14 +102,19 @@ class Occasion:
     event: EventRow
 
 
-def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Ready | NotNeeded]:
-    """Reads the facts as they are now and writes the letters; or says why one is no longer true."""
+def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Ready | NotNeeded | Folded]:
+    """Reads the facts as they are now and writes the letters; or says why one is no longer true. What would be too many for a
+    reader is folded into a digest before that, and done with it."""
+    folded = fold_floods(here, claimed)
+    found: dict[UUID, Ready | NotNeeded | Folded] = dict.fromkeys(folded, Folded.IN_A_DIGEST)
+    left = [job for job in claimed if job.id not in folded]
+    if not left:
+        return found
     with reading(here.engine) as session:
-        stored = deliveries.by_jobs(session, [job.id for job in claimed])
-        occasions = _occasions(session, claimed)
-        readers = people.readers(session, {job.recipient for job in claimed if job.recipient})
-        found: dict[UUID, Ready | NotNeeded] = {}
-        for job in claimed:
+        stored = deliveries.by_jobs(session, [job.id for job in left])
+        occasions = _occasions(session, left)
+        readers = people.readers(session, {job.recipient for job in left if job.recipient})
+        for job in left:
             assert job.recipient is not None, "a letter has a reader"
             try:
                 reader = readers[job.recipient]
@@ -139,8 +140,10 @@ def _occasions(session: Session, claimed: Sequence[ClaimedJob]) -> dict[UUID, Oc
     return occasions
 
 
-def send_letter(here: Runtime, job: ClaimedJob, ready: Ready | NotNeeded) -> None:
+def send_letter(here: Runtime, job: ClaimedJob, ready: Ready | NotNeeded | Folded) -> None:
     """Sends a letter that was read from the facts; one that is no longer true is skipped."""
+    if isinstance(ready, Folded):
+        return
     if isinstance(ready, NotNeeded):
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), str(ready))
@@ -153,21 +156,10 @@ def send_letter(here: Runtime, job: ClaimedJob, ready: Ready | NotNeeded) -> Non
     mailing.send(here, job, ready.stored, build)
 
 
-def addressee(reader: Person | Recipient) -> Addressee:
-    """The person or recipient a letter is for. Raises NotNeeded for one who left."""
-    if isinstance(reader, Recipient):
-        if reader.removed_at is not None:
-            raise NotNeeded(f"{reader.address} was removed from the recipients")
-        return Addressee(reader.name, reader.address, mailing.SIGNED, recipient=reader.id)
-    if reader.disabled_at is not None:
-        raise NotNeeded(f"{reader.email} has left")
-    return Addressee(reader.name, reader.email, mailing.SIGNED)
-
-
 def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to: Person | Recipient) -> Letter:
     """The letter of this kind about what happened to an application. Raises NotNeeded when it is no longer so."""
     application, content, event, reader = occasion.application, occasion.content, occasion.event, to.name
-    said = json.loads(event.payload)
+    said = facts.payload_of(event)
     by = f"{event.actor_name} for {said['acting_for']}" if said.get("acting_for") else event.actor_name
     sender = facts.sender(desk)
     about = facts.application_facts(desk, application, content, occasion.owner)
@@ -205,10 +197,9 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to
             first = day if day > utc_now().date() else None
             return letters.activated(reader, about, issued, row.activated_at or event.at, first, sender)
         case LetterKind.NEEDS_ATTENTION:
-            problem, advice = _PROBLEM[event.type], _ADVICE[event.type]
-            if event.type == "delivery.failed":
-                problem = f"The license file could not be delivered to {said['address']}."
-            return letters.needs_attention(reader, about, problem, said.get("reply") or said.get("reason", ""), advice, sender)
+            if not facts.stands(session, application, event):
+                raise NotNeeded("it goes on already")
+            return letters.needs_attention(reader, about, facts.trouble(event), sender)
         case LetterKind.NOT_ACTIVATED:
             row = licenses.get_of_application(session, application.id)
             if row.standing != Standing.ISSUED:

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from workers import facts, letters, mailing
+from workers import facts, mailing
+from workers.addressees import NotNeeded, addressee
 from workers.app import general
 from workers.claims import perform
 from workers.runtime import Runtime, runtime
@@ -40,8 +41,8 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
         step = int(job.detail)
         reason = services.reason_to_skip(session, issued, step, utc_now())
         try:
-            to = letters.addressee(people.readers(session, {job.recipient})[job.recipient])
-        except letters.NotNeeded as left:
+            to = addressee(people.readers(session, {job.recipient})[job.recipient])
+        except NotNeeded as left:
             reason = reason or str(left)
             to = Addressee("", "nobody@invalid.example", mailing.SIGNED)
         content = content_of(session, applications.get_application_by_id(session, issued.application))

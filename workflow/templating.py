@@ -46,6 +46,11 @@ def in_zone(value: datetime, zone: str | ZoneInfo) -> datetime:
     return value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
 
 
+def capital(text: str) -> str:
+    """The text with a capital at its begin, and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def local_day(value: datetime, zone: str | ZoneInfo) -> date:
     """The calendar day of an instant in the given zone."""
     return in_zone(value, zone).date()
@@ -91,6 +96,13 @@ def environment(*, autoescape: bool | Callable[[str | None], bool] | None = None
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
     made.globals["icon"] = icon
     made.filters.update(
-        day=day, instant=instant, local_day=local_day, number=number, file_size=file_size, duration=duration, said=str
+        capital=capital,
+        day=day,
+        instant=instant,
+        local_day=local_day,
+        number=number,
+        file_size=file_size,
+        duration=duration,
+        said=str,
     )
     return made

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 GENERAL_WORKER = ("workflow.db", "workflow.domain", "workflow.license_file", "workflow.mail", "workflow.services")
 SINGLE_MODULES = {"certificates", "database", "errors", "logs", "settings", "templating", "times"}
 TASKS = {
-    *("app", "claims", "delivery", "facts", "heartbeats", "housekeeping", "letters", "mailing", "reminders", "runtime"),
-    "transport",
+    *("addressees", "app", "claims", "delivery", "digests", "facts", "folding", "heartbeats", "housekeeping", "letters"),
+    *("mailing", "reminders", "runtime", "transport"),
 }
 FOREIGN = {
     *("aiosmtplib", "alembic", "amqp", "annotated_types", "anyio", "argon2", "billiard", "celery", "cffi", "click"),

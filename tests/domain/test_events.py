@@ -60,6 +60,7 @@ def test_an_event_can_be_written_down_as_plain_values(kind: type[Event]) -> None
 
 def test_the_names_of_jobs_on_the_wire_are_forever() -> None:
     assert sorted(Job) == [
+        "letter.digest",
         "letter.expiry_reminder",
         "letter.one_time_link",
         "letter.send",

@@ -4,7 +4,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from workflow.mail import letters
-from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, Desk, LicenseFacts, Missing, Successor, TermChange
+from workflow.mail.letters import (
+    ApplicationFacts,
+    Awaited,
+    Delivered,
+    Desk,
+    LicenseFacts,
+    Missing,
+    Successor,
+    TermChange,
+    Trouble,
+    TroubledApplication,
+    WaitingApplication,
+)
 from workflow.mail.messages import Letter
 
 DESK = Desk("SERVICEME license desk", "https://desk.serviceme.example", "licensing@serviceme.example")
@@ -59,6 +71,13 @@ AWAITED = Awaited(
 )
 ESCALATED = replace(AWAITED, missing=(Missing("security", 1, 0), Missing("leads", 1, 0)), approved_by=())
 RULE = "Nobody decided within 3 business days: one of leads as well."
+TROUBLE = Trouble(
+    "The mail server of ops-admins@harbourline.example refused the license file.",
+    "550 5.1.1 <ops-admins@harbourline.example>: Recipient address rejected: User unknown",
+    "Zhang Wei has the file and can activate it. Choose another recipient or correct the address.",
+)
+UNSIGNED = Trouble("The license was not signed.", "", "Open the application, mend what it says, and retry the job.")
+OTHER = replace(APPLICATION, number="APP-2026-0150", company="Northwind Öl & Gas AG", environment="UAT", request="new")
 RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
 GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
 LIST_URL = DESK.url + "/api/v1/revocations"
@@ -87,6 +106,20 @@ def every_letter() -> dict[str, Letter]:
             approver, APPLICATION, replace(AWAITED, is_overdue=False, missing=(), approved_by=("Lin Tao",)), DESK
         ),
         "approval_escalated": letters.approval_escalated(approver, APPLICATION, ESCALATED, "leads", RULE, DESK),
+        "digest_decisions": letters.digest_decisions(
+            approver,
+            (
+                WaitingApplication(APPLICATION, AWAITED),
+                WaitingApplication(OTHER, replace(ESCALATED, is_overdue=False)),
+                WaitingApplication(replace(OTHER, number="APP-2026-0151", environment="DEV"), replace(ESCALATED, due_at=None)),
+            ),
+            12,
+            DESK,
+        ),
+        "digest_decisions-one": letters.digest_decisions(approver, (WaitingApplication(APPLICATION, AWAITED),), 0, DESK),
+        "digest_troubles": letters.digest_troubles(
+            reader, (TroubledApplication(APPLICATION, TROUBLE), TroubledApplication(OTHER, UNSIGNED)), 0, DESK
+        ),
         "approved": letters.approved(reader, APPLICATION, ("Daniel Osei", "Sofia Marin"), DESK),
         "changes_requested": letters.changes_requested(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),
         "rejected": letters.rejected(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),
@@ -105,9 +138,7 @@ def every_letter() -> dict[str, Letter]:
         "needs_attention": letters.needs_attention(
             reader,
             APPLICATION,
-            "The mail server of ops-admins@harbourline.example refused the license file.",
-            "550 5.1.1 <ops-admins@harbourline.example>: Recipient address rejected: User unknown",
-            "Zhang Wei has the file and can activate it. Choose another recipient or correct the address.",
+            TROUBLE,
             DESK,
         ),
         "expiry_reminder": letters.expiry_reminder(admin, ISSUED, 7, DESK, renew_url=RENEW, acknowledge_url=GOT_IT),

@@ -27,7 +27,8 @@ from workflow.mail.messages import Letter
 from workflow.mail.rendering import TEXT_WIDTH
 
 LETTERS = every_letter()
-ABOUT_A_LICENSE = [name for name in LETTERS if name.split("-")[0] not in ("portal_link", "portal_code", "invitation")]
+ABOUT_NO_LICENSE = ("portal_link", "portal_code", "invitation", "digest_decisions", "digest_troubles")
+ABOUT_A_LICENSE = [name for name in LETTERS if name.split("-")[0] not in ABOUT_NO_LICENSE]
 
 
 class Page(HTMLParser):
@@ -230,7 +231,7 @@ def test_what_people_typed_stays_text() -> None:
     for letter in (
         letters.approval_requested(HOSTILE, application, (letters.TermChange(HOSTILE, HOSTILE, HOSTILE),), HOSTILE, DESK),
         letters.rejected(HOSTILE, application, HOSTILE, HOSTILE, DESK),
-        letters.needs_attention(HOSTILE, application, HOSTILE, HOSTILE, HOSTILE, DESK),
+        letters.needs_attention(HOSTILE, application, letters.Trouble(HOSTILE, HOSTILE, HOSTILE), DESK),
         letters.license_delivery(HOSTILE, replace(ISSUED, company=HOSTILE), RAW, SHA256, DESK),
     ):
         page = Page(letter.html)

@@ -58,7 +58,7 @@ class PostRoom:
 
     def send_letters(self, which: Callable[[JobRow], bool] = lambda _: True) -> None:
         """Does what a message with these letters' ids does."""
-        ids = [str(row.id) for row in self.jobs() if row.state == "pending" and which(row)]
+        ids = [str(row.id) for row in self.jobs() if row.state in ("pending", "running") and which(row)]
         perform_in_turn(
             ids,
             lambda claimed: letters.read_letters(self.here, claimed),

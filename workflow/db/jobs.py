@@ -4,7 +4,7 @@ A claim commits `attempts` before the work, so a job that kills its worker dies 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -165,6 +165,12 @@ def finish_all(session: Session, claimed: Sequence[ClaimedJob], now: datetime) -
     )
     if written.rowcount != len(claimed):
         raise LeaseLost(f"one of {len(claimed)} jobs is no longer {claimed[0].owner}'s")
+
+
+def fold(session: Session, waiting: Collection[UUID], now: datetime, note: str) -> None:
+    """Jobs that were never claimed and that the caller has locked are done by another one; `note` says which."""
+    done = {"state": JobState.DONE, "done_at": now, "last_error": note}
+    session.execute(update(JOB).where(JOB.c.id.in_(waiting), JOB.c.state == JobState.PENDING).values(done))
 
 
 def put_off(session: Session, job: ClaimedJob, now: datetime, error: str) -> bool:

@@ -1,7 +1,7 @@
 """Which process may do what to which table: PostgreSQL roles and their grants. SQLite separates processes, not powers.
 
 The owner of the tables is used for migrations and the operator's commands only. Nobody who serves owns a table, changes or
-deletes an event, or writes a license; only the signer inserts licenses, and only the witness writes checkpoints.
+deletes an event, or writes a license; only the signer inserts licenses, and only the witness writes checkpoints and findings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,6 +56,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "event": {_W: ADD, _G: ADD, _S: ADD, _X: READ},
     "event_stream": {_W: ALL, _G: ALL, _S: ALL, _X: READ},
     "checkpoint": {_W: READ, _X: ADD},
+    "finding": {_G: "SELECT, UPDATE (told_in)", _X: ADD},
     # What is signed, and what the signer believes.
     "license": {_W: LICENSE_LIFE, _G: LICENSE_LIFE, _S: "SELECT, INSERT", _X: READ},
     "application": {_W: ALL, _G: CHANGE, _S: CHANGE, _X: READ},
@@ -71,6 +72,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "job": {_W: ALL, _R: CHANGE, _G: ALL, _S: ALL},
     "heartbeat": {_W: READ, _R: FORGET, _G: FORGET, _S: FORGET, _X: FORGET},
     "delivery": {_W: CHANGE, _G: ALL},
+    "folded_letter": {_W: READ, _G: ADD},
     "reminder": {_W: CHANGE, _G: ALL},
     "portal_link": {_W: CHANGE, _G: ALL},
     "portal_code": {_W: ALL, _G: CHANGE},
@@ -89,7 +91,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "recovery_code": {_W: FORGET},
     "one_time_link": {_W: ALL, _G: CHANGE},
     "session": {_W: FORGET, _G: "SELECT, DELETE"},
-    "throttle": {_W: FORGET, _G: "SELECT, DELETE"},
+    "throttle": {_W: FORGET, _G: FORGET},
     "idempotency_key": {_W: FORGET, _G: "SELECT, DELETE"},
 }
 """Each table by name. One that is missing here is nobody's but its owner's: a test asks for its line."""

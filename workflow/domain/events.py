@@ -24,6 +24,7 @@ class Job(StrEnum):
     PORTAL_CODE = "portal.send_code"
     REMINDER = "letter.expiry_reminder"
     ONE_TIME_LINK = "letter.one_time_link"
+    DIGEST = "letter.digest"
 
 
 class JobState(StrEnum):

@@ -93,6 +93,31 @@ class Awaited:
 
 
 @dataclass(frozen=True)
+class WaitingApplication:
+    """One line of a digest: an application that waits for the reader's decision."""
+
+    application: ApplicationFacts
+    awaited: Awaited
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that stopped. `answer` is what the machine said, verbatim; may be empty."""
+
+    problem: str
+    answer: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class TroubledApplication:
+    """One line of a digest: an application at which something stopped."""
+
+    application: ApplicationFacts
+    trouble: Trouble
+
+
+@dataclass(frozen=True)
 class Delivered:
     """How the file reached one recipient, in words: "Accepted by mail server", "Refused, will try again"."""
 
@@ -169,6 +194,13 @@ def approval_escalated(
     return rendered("approval_escalated", reader, desk, language, facts)
 
 
+def digest_decisions(
+    reader: str, lines: tuple[WaitingApplication, ...], more: int, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To an approver, instead of many letters: what of it still waits for their decision, `more` besides."""
+    return rendered("digest_decisions", reader, desk, language, {"lines": lines, "more": more})
+
+
 def approved(
     reader: str, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk, *, language: str = "en"
 ) -> Letter:
@@ -223,11 +255,17 @@ def activated(
 
 
 def needs_attention(
-    reader: str, application: ApplicationFacts, problem: str, answer: str, advice: str, desk: Desk, *, language: str = "en"
+    reader: str, application: ApplicationFacts, trouble: Trouble, desk: Desk, *, language: str = "en"
 ) -> Letter:
-    """To operators and the liaison: something stopped. `answer` is what the machine said, verbatim; may be empty."""
-    facts = {"application": application, "problem": problem, "answer": answer, "advice": advice}
-    return rendered("needs_attention", reader, desk, language, facts)
+    """To operators and the liaison: something stopped."""
+    return rendered("needs_attention", reader, desk, language, {"application": application, "trouble": trouble})
+
+
+def digest_troubles(
+    reader: str, lines: tuple[TroubledApplication, ...], more: int, desk: Desk, *, language: str = "en"
+) -> Letter:
+    """To operators and the liaison, instead of many letters: everything of it that still stands still, `more` besides."""
+    return rendered("digest_troubles", reader, desk, language, {"lines": lines, "more": more})
 
 
 def expiry_reminder(

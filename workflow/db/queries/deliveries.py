@@ -95,6 +95,8 @@ def find_by_job(session: Session, job: UUID) -> Delivery | None:
 
 def by_jobs(session: Session, jobs: Sequence[UUID]) -> dict[UUID, Delivery]:
     """The messages that these jobs have built so far."""
+    if not jobs:
+        return {}
     return {row.job: row for row in session.exec(select(Delivery).where(col(Delivery.job).in_(jobs)))}
 
 

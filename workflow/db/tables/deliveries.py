@@ -46,6 +46,14 @@ class Delivery(DeskTable, table=True):
     created_at: datetime = moment()
 
 
+class FoldedLetter(DeskTable, table=True):
+    """A letter that is told of in a digest and was not sent by itself: both are jobs. Once only, says the primary key."""
+
+    __tablename__ = "folded_letter"
+    job: UUID = Field(foreign_key="job.id", primary_key=True)
+    digest: UUID = Field(foreign_key="job.id", index=True)
+
+
 class PortalLink(DeskTable, table=True):
     """A link to a license for a recipient without a certificate. Only the token's hash is kept; wall-clock times."""
 

@@ -45,6 +45,21 @@ class EventRow(DeskTable, table=True):
     hash: str = Field(max_length=64)
 
 
+class FindingRow(DeskTable, table=True):
+    """Something wrong in the history that the witness has found, once: `key` names it. `told_in` is the round of letters that
+    told the operators.
+    """
+
+    __tablename__ = "finding"
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    key: str = Field(unique=True, max_length=64)
+    place: str = Field(max_length=200)
+    application: str | None = Field(default=None, max_length=20)
+    sentence: str = Field(sa_column=Column(Text, nullable=False))
+    found_at: datetime = moment()
+    told_in: UUID | None = Field(default=None, index=True)
+
+
 class CheckpointRow(DeskTable, table=True):
     """What the witness signed: that at this instant the chains had these heads. Also kept as files outside of the database.
 

@@ -657,6 +657,30 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("portal_code", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_portal_code_link"), ["link"], unique=False)
+    op.create_table(
+        "folded_letter",
+        sa.Column("job", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["digest"], ["job.id"], name=op.f("fk_folded_letter_digest")),
+        sa.ForeignKeyConstraint(["job"], ["job.id"], name=op.f("fk_folded_letter_job")),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_folded_letter")),
+    )
+    with op.batch_alter_table("folded_letter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_folded_letter_digest"), ["digest"], unique=False)
+    op.create_table(
+        "finding",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("place", sa.String(length=200), nullable=False),
+        sa.Column("application", sa.String(length=20), nullable=True),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_in", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_finding")),
+        sa.UniqueConstraint("key", name=op.f("uq_finding_key")),
+    )
+    with op.batch_alter_table("finding", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_finding_told_in"), ["told_in"], unique=False)
 
     if op.get_bind().dialect.name == "postgresql":
         # What is encrypted cannot be compressed; trying costs as much as all else about writing a message.

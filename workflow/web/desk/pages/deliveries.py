@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = {
     "approval_requested": "Approval requested",
     "approval_reminder": "Reminder of an approval",
     "approval_escalated": "Escalated approval",
+    "digest_decisions": "Digest of what waits",
     "approved": "Approved",
     "changes_requested": "Sent back",
     "rejected": "Rejected",
@@ -43,6 +44,7 @@ KINDS: Mapping[str, str] = {
     "delivered": "Delivered",
     "activated": "Activated",
     "needs_attention": "Needs attention",
+    "digest_troubles": "Digest of troubles",
     "not_activated": "Not activated",
     "revoked": "Revoked",
 }
