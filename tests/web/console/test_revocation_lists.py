@@ -1,6 +1,7 @@
 """A revocation list without JavaScript: previewed with what it stops, acknowledged, in use; or refused in words."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -48,6 +49,18 @@ def test_a_revocation_list_is_previewed_acknowledged_and_then_counts(admin: Visi
         raw = session.exec(select(StoredRevocations.raw)).one()
     admin.upload(raw)
     assert "Revocation list number 4 is in use already. Nothing was changed." in admin.text
+
+
+def test_a_list_that_stops_the_next_license_too_says_so_everywhere(admin: Visitor, console: Console) -> None:
+    installed(admin, vendor.lic(1))
+    installed(admin, vendor.lic(2, starts=timedelta(days=10)))
+    admin.upload(vendor.lrl(1, 1, 2))
+    assert "I understand that versions 1 and 2 count no more" in admin.text
+    assert "Version 2 will not take over." in admin.text
+    use_list(admin, acknowledged="yes")
+    rows = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in re.findall(r"<tr>(.*?)</tr>", admin.page.text, re.S)]
+    assert [row.split(" PROD")[0] for row in rows if "PROD-" in row and "Revoked" in row] == ["Version 2", "Version 1"]
+    assert admin.text.count("Deactivation:") == 2
 
 
 def test_a_list_that_names_nothing_of_this_platform_asks_for_no_acknowledgement(admin: Visitor, console: Console) -> None:
