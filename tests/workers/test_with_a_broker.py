@@ -25,12 +25,6 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def json_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes started after it log as JSON."""
-    monkeypatch.setenv("LICDESK_LOG_FORMAT", "json")
-
-
-@pytest.fixture
 def start(
     company: Company, smtp: SmtpCatcher, valkey: ValkeyServer, issuer_keys: Path, mail_keys: DemoFiles, tmp_path: Path
 ) -> Iterator[Start]:
@@ -42,6 +36,7 @@ def start(
         "LICDESK_DATABASE_URL": url,
         "LICDESK_BROKER_URL": valkey.url,
         "LICDESK_LEASE_SECONDS": "5",
+        "LICDESK_LOG_FORMAT": "json",
     }
     mail = {
         "LICDESK_SMTP_PORT": str(smtp.port),
@@ -84,15 +79,6 @@ def wait_for_status(company: Company, number: str, status: str, seconds: float =
     while company.application(number).status != status:
         assert time.monotonic() < end, [(job.kind, job.state, job.last_error) for job in company.jobs()]
         time.sleep(0.1)
-
-
-def test_an_approval_ends_in_a_delivered_license_with_real_processes(company: Company, smtp: SmtpCatcher, start: Start) -> None:
-    number = company.apply()
-    for name in ("relay", "general", "signing"):
-        start(name)
-    company.approve(number)
-    wait_for_status(company, number, "delivered")
-    assert len([each for each in smtp.messages if each.get_content_type() == "application/pkcs7-mime"]) == 1
 
 
 def test_work_owed_while_the_broker_is_away_is_done_when_it_is_back(
@@ -144,14 +130,15 @@ def test_every_process_says_that_it_lives_and_what_it_holds_that_ends_until_it_i
     wait_until_heard_of(company, {"signing"})
 
 
-def test_json_logs_lead_from_the_job_to_the_mail_servers_answer(
-    json_logs: None, company: Company, start: Start, tmp_path: Path
+def test_an_approval_ends_in_a_delivered_license_and_the_logs_lead_from_the_job_to_the_mail_servers_answer(
+    company: Company, smtp: SmtpCatcher, start: Start, tmp_path: Path
 ) -> None:
     number = company.apply()
     for name in ("relay", "general", "signing"):
         start(name)
     company.approve(number)
     wait_for_status(company, number, "delivered")
+    assert len([each for each in smtp.messages if each.get_content_type() == "application/pkcs7-mime"]) == 1
     (deliver,) = company.jobs(Job.DELIVER)
     end = time.monotonic() + 20
     while not (found := [each for each in lines_of(tmp_path / "general.log") if each.get("job") == str(deliver.id)]):
