@@ -34,7 +34,7 @@ def queue_of(kind: str) -> str:
     """The queue that a kind of job is published to. Letters have their own, so that no license waits behind courtesy."""
     if kind == Job.SIGN.value:
         return SIGNING_QUEUE
-    return LETTERS_QUEUE if kind in (Job.LETTER.value, Job.DIGEST.value) else GENERAL_QUEUE
+    return LETTERS_QUEUE if kind in (Job.LETTER.value, Job.DIGEST.value, Job.NOTICE.value) else GENERAL_QUEUE
 
 
 def _lease() -> int:
@@ -91,7 +91,10 @@ if os.environ.get(f"{PREFIX}LOG_FORMAT") == LogFormat.JSON:  # connected at all,
 
 general = Celery(
     "general",
-    include=["workers.delivery", "workers.letters", "workers.digests", "workers.reminders", "workers.housekeeping"],
+    include=[
+        *("workers.delivery", "workers.letters", "workers.digests", "workers.notices", "workers.reminders"),
+        "workers.housekeeping",
+    ],
 )
 general.conf.update(_settings(GENERAL_QUEUE, LETTERS_QUEUE))
 SCAN = "housekeeping.scan"

@@ -8,7 +8,7 @@ from workflow.database import transaction
 from workflow.db.queries import housekeeping, throttle
 from workflow.db.queries.moves import AlreadyMoved
 from workflow.domain.processes import ProcessKind
-from workflow.services import escalations, reminders
+from workflow.services import escalations, notices, reminders
 from workflow.times import utc_now, wall_now
 
 log = logging.getLogger("workers.housekeeping")
@@ -41,6 +41,8 @@ def look_around(here: Runtime) -> None:
         if looked_at < BATCH:
             break
     _escalate(here)
+    with transaction(here.engine) as session:
+        notices.tell_operators(session, utc_now())
     with transaction(here.engine) as session:
         reminders.ask_about_unused(session, utc_now())
         housekeeping.forget_ended(session, wall_now())

@@ -18,7 +18,7 @@ from workflow.db.queries import checkpoints, housekeeping
 from workflow.errors import DeskError
 from workflow.license_file import Signer, TrustChain, TrustError, TrustRoot
 from workflow.logs import begin
-from workflow.services import witnessing
+from workflow.services import notices, witnessing
 from workflow.settings import LogFormat, WitnessSettings, load
 from workflow.signing_keys import open_signer
 from workflow.times import wall_now
@@ -84,6 +84,9 @@ class Witness:
         self._word = witnessing.word(verdict)
         for each in verdict.findings:
             log.error("%s", each.sentence)
+        if verdict.findings:
+            with transaction(self.engine) as session:
+                notices.keep_findings(session, verdict.findings, now)
         if self._is_due(now) and not verdict.unlike_witnessed:
             try:
                 number = witnessing.sign_checkpoint(self.engine, verdict, self.signer, directory, now)

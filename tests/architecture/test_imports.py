@@ -14,7 +14,7 @@ GENERAL_WORKER = ("workflow.db", "workflow.domain", "workflow.license_file", "wo
 SINGLE_MODULES = {"certificates", "database", "errors", "logs", "settings", "templating", "times"}
 TASKS = {
     *("addressees", "app", "claims", "delivery", "digests", "facts", "folding", "heartbeats", "housekeeping", "letters"),
-    *("mailing", "reminders", "runtime", "transport"),
+    *("mailing", "notices", "reminders", "runtime", "transport"),
 }
 FOREIGN = {
     *("aiosmtplib", "alembic", "amqp", "annotated_types", "anyio", "argon2", "billiard", "celery", "cffi", "click"),

@@ -62,6 +62,7 @@ def test_the_names_of_jobs_on_the_wire_are_forever() -> None:
     assert sorted(Job) == [
         "letter.digest",
         "letter.expiry_reminder",
+        "letter.notice",
         "letter.one_time_link",
         "letter.send",
         "license.deliver",

@@ -7,8 +7,10 @@ from workflow.mail import letters
 from workflow.mail.letters import (
     ApplicationFacts,
     Awaited,
+    CredentialsChange,
     Delivered,
     Desk,
+    Doubt,
     LicenseFacts,
     Missing,
     Successor,
@@ -78,6 +80,7 @@ TROUBLE = Trouble(
 )
 UNSIGNED = Trouble("The license was not signed.", "", "Open the application, mend what it says, and retry the job.")
 OTHER = replace(APPLICATION, number="APP-2026-0150", company="Northwind Öl & Gas AG", environment="UAT", request="new")
+CHANGE = CredentialsChange("person.password_changed", "", MOMENT, "Asia/Shanghai", "Lin Mei", "web", "203.0.113.7")
 RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
 GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
 LIST_URL = DESK.url + "/api/v1/revocations"
@@ -119,6 +122,19 @@ def every_letter() -> dict[str, Letter]:
         "digest_decisions-one": letters.digest_decisions(approver, (WaitingApplication(APPLICATION, AWAITED),), 0, DESK),
         "digest_troubles": letters.digest_troubles(
             reader, (TroubledApplication(APPLICATION, TROUBLE), TroubledApplication(OTHER, UNSIGNED)), 0, DESK
+        ),
+        "credentials_changed": letters.credentials_changed(reader, CHANGE, DESK),
+        "credentials_changed-token": letters.credentials_changed(
+            reader, replace(CHANGE, what="token.made", name="nightly export", channel="cli", network=None, by="root"), DESK
+        ),
+        "history_doubted": letters.history_doubted(
+            reader,
+            (
+                Doubt("Event 2 of APP-2026-0142 was altered.", "APP-2026-0142", DESK.url + "/applications/APP-2026-0142"),
+                Doubt("Event 5 of the desk's own history is missing."),
+            ),
+            3,
+            DESK,
         ),
         "approved": letters.approved(reader, APPLICATION, ("Daniel Osei", "Sofia Marin"), DESK),
         "changes_requested": letters.changes_requested(reader, APPLICATION, "Daniel Osei", COMMENT, DESK),

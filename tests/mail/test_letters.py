@@ -27,7 +27,10 @@ from workflow.mail.messages import Letter
 from workflow.mail.rendering import TEXT_WIDTH
 
 LETTERS = every_letter()
-ABOUT_NO_LICENSE = ("portal_link", "portal_code", "invitation", "digest_decisions", "digest_troubles")
+ABOUT_NO_LICENSE = (
+    *("portal_link", "portal_code", "invitation", "digest_decisions", "digest_troubles", "credentials_changed"),
+    "history_doubted",
+)
 ABOUT_A_LICENSE = [name for name in LETTERS if name.split("-")[0] not in ABOUT_NO_LICENSE]
 
 

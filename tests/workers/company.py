@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import col, select
 
-from workers import delivery, digests, letters, reminders, signing
+from workers import delivery, digests, letters, notices, reminders, signing
 from workers.claims import Claimant, perform
 from workers.runtime import Runtime, owner_name
 from workers.signing import SigningRoom
@@ -110,6 +110,7 @@ class Company:
             Job.DELIVER: lambda job: delivery.deliver_license(self.here, job, delivery.read_parcels(self.here, [job])[job.id]),
             Job.LETTER: lambda job: letters.send_letter(self.here, job, letters.read_letters(self.here, [job])[job.id]),
             Job.DIGEST: lambda job: digests.send_digest(self.here, job),
+            Job.NOTICE: lambda job: notices.send_notice(self.here, job),
             Job.REMINDER: lambda job: reminders.send_reminder(self.here, job),
             Job.ONE_TIME_LINK: lambda job: letters.send_one_time_link(self.here, job),
             Job.PORTAL_CODE: lambda job: delivery.send_portal_code(self.here, job),

@@ -25,6 +25,7 @@ class Job(StrEnum):
     REMINDER = "letter.expiry_reminder"
     ONE_TIME_LINK = "letter.one_time_link"
     DIGEST = "letter.digest"
+    NOTICE = "letter.notice"
 
 
 class JobState(StrEnum):
@@ -52,6 +53,13 @@ class LetterKind(StrEnum):
     NEEDS_ATTENTION = "needs_attention"
     NOT_ACTIVATED = "not_activated"
     REVOKED = "revoked"
+
+
+class Notice(StrEnum):
+    """The letters to one person that are about no application."""
+
+    CREDENTIALS_CHANGED = "credentials_changed"
+    HISTORY_DOUBTED = "history_doubted"
 
 
 ASKING = (LetterKind.APPROVAL_REQUESTED, LetterKind.APPROVAL_REMINDER, LetterKind.APPROVAL_ESCALATED)

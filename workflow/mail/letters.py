@@ -118,6 +118,28 @@ class TroubledApplication:
 
 
 @dataclass(frozen=True)
+class CredentialsChange:
+    """What changed in how an account is opened: `what` is the event's name, `name` that of a token. No secret is among it."""
+
+    what: str
+    name: str
+    at: datetime
+    time_zone: str
+    by: str
+    channel: str
+    network: str | None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something wrong in the history, and the application whose chain it is, if there is one."""
+
+    sentence: str
+    number: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class Delivered:
     """How the file reached one recipient, in words: "Accepted by mail server", "Refused, will try again"."""
 
@@ -330,3 +352,13 @@ def invitation(
     """A one-time link to choose a password: for a new account, or, without `invited_by`, for a forgotten one."""
     facts = {"url": url, "ends_at": ends_at, "time_zone": time_zone, "invited_by": invited_by}
     return rendered("invitation", reader, desk, language, facts)
+
+
+def credentials_changed(reader: str, change: CredentialsChange, desk: Desk, *, language: str = "en") -> Letter:
+    """To somebody whose account is opened in another way now: what changed, when, from where, what to do if it was not them."""
+    return rendered("credentials_changed", reader, desk, language, {"change": change})
+
+
+def history_doubted(reader: str, findings: tuple[Doubt, ...], more: int, desk: Desk, *, language: str = "en") -> Letter:
+    """To an operator: what the witness found wrong in the history, `more` besides, and what to do."""
+    return rendered("history_doubted", reader, desk, language, {"findings": findings, "more": more})

@@ -14,6 +14,7 @@ from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, Role, require
 from workflow.domain.terms import is_time_zone
 from workflow.errors import Conflict, Forbidden, Invalid, Problem
+from workflow.services.notices import record_and_tell
 from workflow.services.secrets import hash_of, hash_password
 
 SHORTEST_PASSWORD = 12
@@ -191,10 +192,16 @@ def set_password(session: Session, actor: Actor, person_id: UUID, password: str,
 
 
 def put_password(session: Session, actor: Actor, person: Person, hashed: str, now: datetime) -> None:
-    """A password that somebody did not choose under their old one: all sessions end, and the instant is kept."""
+    """A password that somebody did not choose under their old one: all sessions end, and the instant is kept. The person is
+    told, unless it is their first."""
+    is_first = person.password_hash is None
     person.password_hash, person.credentials_at = hashed, now
     credentials.end_sessions(session, person.id)
-    outbox.record(session, SystemFact("person.password_set", str(person.id)), actor, now)
+    fact = SystemFact("person.password_set", str(person.id))
+    if is_first:
+        outbox.record(session, fact, actor, now)
+    else:
+        record_and_tell(session, fact, actor, person.id, now)
 
 
 def change_own_password(session: Session, actor: Actor, hashed: str, here: str, now: datetime) -> None:
@@ -203,7 +210,8 @@ def change_own_password(session: Session, actor: Actor, hashed: str, here: str, 
     assert actor.person_id is not None
     people.get_person(session, actor.person_id).password_hash = hashed
     credentials.end_sessions(session, actor.person_id, but=hash_of(here))
-    outbox.record(session, SystemFact("person.password_changed", str(actor.person_id)), actor, now)
+    fact = SystemFact("person.password_changed", str(actor.person_id))
+    record_and_tell(session, fact, actor, actor.person_id, now)
 
 
 def disable_person(session: Session, actor: Actor, person_id: UUID, *, now: datetime, wall: datetime) -> Sequence[Application]:

@@ -98,7 +98,9 @@ def open_link(session: Session, token: str, wall: datetime) -> tuple[OneTimeLink
     return link, person
 
 
-def choose_password(engine: Engine, token: str, password: str, *, now: datetime, wall: datetime) -> Person:
+def choose_password(
+    engine: Engine, token: str, password: str, *, now: datetime, wall: datetime, network: str | None = None
+) -> Person:
     """Uses the link up: the person has this password from now on, and their sessions end.
 
     Raises LinkEnded, PasswordTooShort, which leaves the link as it is. Hashes outside of the transaction.
@@ -112,7 +114,7 @@ def choose_password(engine: Engine, token: str, password: str, *, now: datetime,
         if not credentials.take_link(session, link.id, wall):
             raise LinkEnded
         credentials.end_links(session, person.id, wall)
-        accounts.put_password(session, Actor(person.name, person.id), person, hashed, now)
+        accounts.put_password(session, Actor(person.name, person.id, network=network), person, hashed, now)
     return person
 
 

@@ -21,6 +21,7 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         Job.DELIVER.value: "Deliver a license",
         Job.LETTER.value: "Send a letter",
         Job.DIGEST.value: "Send a digest of letters",
+        Job.NOTICE.value: "Send a notice about an account or the history",
         Job.PORTAL_CODE.value: "Send a portal code",
         Job.REMINDER.value: "Send an expiry reminder",
         Job.ONE_TIME_LINK.value: "Send a link to choose a password",

@@ -14,13 +14,13 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from workflow.database import transaction
-from workflow.db import outbox
 from workflow.db.queries import credentials, people, throttle
 from workflow.db.tables import RecoveryCode, SecondFactor
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, Invalid, Problem, TooMany
 from workflow.license_file.claims import CROCKFORD
+from workflow.services.notices import record_and_tell
 from workflow.services.secrets import hash_of
 
 STEP_SECONDS = 30
@@ -114,7 +114,7 @@ def confirm(session: Session, actor: Actor, code: str, *, now: datetime, wall: d
         raise WrongSecondFactor
     row.confirmed_at = wall
     people.get_person(session, actor.person_id).credentials_at = now
-    outbox.record(session, SystemFact("second_factor.set_up", str(actor.person_id)), actor, now)
+    record_and_tell(session, SystemFact("second_factor.set_up", str(actor.person_id)), actor, actor.person_id, now)
     return _new_recovery_codes(session, actor.person_id)
 
 
@@ -123,7 +123,8 @@ def renew_recovery_codes(session: Session, actor: Actor, now: datetime) -> tuple
     assert actor.person_id is not None
     if not is_on(session, actor.person_id):
         raise NotStarted
-    outbox.record(session, SystemFact("second_factor.recovery_codes_renewed", str(actor.person_id)), actor, now)
+    fact = SystemFact("second_factor.recovery_codes_renewed", str(actor.person_id))
+    record_and_tell(session, fact, actor, actor.person_id, now)
     return _new_recovery_codes(session, actor.person_id)
 
 
@@ -138,7 +139,7 @@ def turn_off(session: Session, actor: Actor, person_id: UUID, now: datetime) -> 
     session.delete(row)
     if row.confirmed_at is not None:
         people.get_person(session, person_id).credentials_at = now
-        outbox.record(session, SystemFact("second_factor.turned_off", str(person_id)), actor, now)
+        record_and_tell(session, SystemFact("second_factor.turned_off", str(person_id)), actor, person_id, now)
 
 
 def count_try(session: Session, person: UUID, wall: datetime) -> None:

@@ -14,6 +14,7 @@ from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Scope
 from workflow.errors import Invalid, NotFound, Problem, Unauthenticated
 from workflow.services.accounts import actor_of
+from workflow.services.notices import record_and_tell
 from workflow.services.secrets import hash_of, new_token
 
 TOKEN_PREFIX = "licdesk_"  # noqa: S105  (lets secret scanners recognise a leaked token)
@@ -55,7 +56,7 @@ def make_token(
         ends_at=wall + timedelta(days=days),
     )
     session.add(row)
-    outbox.record(session, SystemFact("token.made", str(row.id), row.name), actor, now)
+    record_and_tell(session, SystemFact("token.made", str(row.id), row.name), actor, actor.person_id, now)
     return token, row
 
 

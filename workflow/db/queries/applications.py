@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -86,6 +87,15 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
     if found is None:
         raise NotFound("There is no such application.")
     return found
+
+
+def numbers_of_streams(session: Session, streams: Collection[str]) -> dict[str, str]:
+    """The numbers of the applications that have these chains, by the chain; one whose application is gone is not among them."""
+    wanted = []
+    for each in streams:
+        with suppress(ValueError):
+            wanted.append(UUID(each))
+    return {str(each.id): each.number for each in by_ids(session, wanted).values()}
 
 
 def by_ids(session: Session, wanted: Collection[UUID]) -> dict[UUID, Application]:

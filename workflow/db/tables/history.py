@@ -53,8 +53,7 @@ class FindingRow(DeskTable, table=True):
     __tablename__ = "finding"
     id: UUID = Field(default_factory=new_id, primary_key=True)
     key: str = Field(unique=True, max_length=64)
-    place: str = Field(max_length=200)
-    application: str | None = Field(default=None, max_length=20)
+    stream: str = Field(max_length=40)
     sentence: str = Field(sa_column=Column(Text, nullable=False))
     found_at: datetime = moment()
     told_in: UUID | None = Field(default=None, index=True)

@@ -10,7 +10,7 @@ from workflow.errors import Invalid
 from workflow.services import one_time_links
 from workflow.services.accounts import SHORTEST_PASSWORD
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import Inside
+from workflow.web.desk.access import Inside, network_of
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import Posted
 from workflow.web.shared.site import site_of
@@ -47,7 +47,9 @@ def open_link(request: Request, house: Inside, token: str) -> Response:
 def choose(request: Request, house: Inside, token: str, form: Posted) -> Response:
     """Uses the link up, and leads to sign-in: a second factor is asked for there, also after a reset."""
     try:
-        one_time_links.choose_password(house.engine, token, form.secret("password"), now=utc_now(), wall=wall_now())
+        one_time_links.choose_password(
+            house.engine, token, form.secret("password"), now=utc_now(), wall=wall_now(), network=network_of(request)
+        )
     except Invalid as error:
         with reading(house.engine) as session:
             _, person = one_time_links.open_link(session, token, wall_now())

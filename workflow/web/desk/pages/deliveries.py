@@ -47,6 +47,8 @@ KINDS: Mapping[str, str] = {
     "digest_troubles": "Digest of troubles",
     "not_activated": "Not activated",
     "revoked": "Revoked",
+    "credentials_changed": "Account changed",
+    "history_doubted": "Doubt about the history",
 }
 
 
