@@ -27,7 +27,7 @@ from workflow.times import utc_now, wall_now
 def send_reminder_job(job_id: str) -> None:
     """Reminds one person of one license's end."""
     here = runtime()
-    perform(Job.REMINDER, job_id, lambda job: send_reminder(here, job), here.claimant)
+    perform(job_id, lambda job: send_reminder(here, job), here.claimant)
 
 
 def send_reminder(here: Runtime, job: ClaimedJob) -> None:

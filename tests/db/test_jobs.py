@@ -38,9 +38,9 @@ class Queue:
         with transaction(self.engine) as session:
             return [due.id for due in jobs.take_due(session, self.at(seconds), LEASE, limit)]
 
-    def claim(self, job: UUID, seconds: float, owner: str = "worker 1", kind: Job = Job.SIGN) -> ClaimedJob | None:
+    def claim(self, job: UUID, seconds: float, owner: str = "worker 1") -> ClaimedJob | None:
         with transaction(self.engine) as session:
-            return jobs.claim(session, kind, job, owner, self.at(seconds), LEASE, ATTEMPTS)
+            return jobs.claim(session, job, owner, self.at(seconds), LEASE, ATTEMPTS)
 
     def claimed(self, job: UUID, seconds: float, owner: str = "worker 1") -> ClaimedJob:
         found = self.claim(job, seconds, owner)

@@ -40,7 +40,7 @@ def sign_all(company: Company, *more: str) -> list[int]:
         sign_together(company.room, claimed)
 
     ids = [str(job.id) for job in company.jobs(Job.SIGN)]
-    perform_together(Job.SIGN, [*ids, *more], together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
+    perform_together([*ids, *more], together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
     return went
 
 
@@ -86,7 +86,7 @@ def test_whoever_lost_a_lease_in_the_middle_signs_the_others(company: Company, a
         raise LeaseLost("as it was raised")
 
     ids = [str(job.id) for job in company.jobs(Job.SIGN)]
-    perform_together(Job.SIGN, ids, together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
+    perform_together(ids, together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
     assert statuses(company, approved) == ["approved", "issued", "issued"]
 
 
@@ -96,13 +96,13 @@ def test_what_is_not_an_id_is_left_out(company: Company, approved: list[str]) ->
 
 
 def test_jobs_travel_together_the_first_time_and_alone_after_that() -> None:
-    def due(kind: Job, tried: bool = False) -> DueJob:
-        return DueJob(uuid4(), kind.value, tried)
+    def due(kind: Job, attempts: int = 0) -> DueJob:
+        return DueJob(uuid4(), kind.value, attempts)
 
     most = TOGETHER[Job.SIGN.value]
     fresh = [due(Job.SIGN) for _ in range(most + 2)]
     letters = [due(Job.LETTER), due(Job.LETTER)]
-    again, reminder, mail = due(Job.SIGN, tried=True), due(Job.REMINDER), due(Job.DELIVER)
+    again, reminder, mail = due(Job.SIGN, 1), due(Job.REMINDER), due(Job.DELIVER)
     sent = list(messages([mail, letters[0], *fresh, again, reminder, letters[1]]))
     ids = [str(job.id) for job in fresh]
     assert sent == [
@@ -131,7 +131,7 @@ def letters_in_turn(
         return {job.id: job.detail for job in claimed}
 
     claimant = replace(company.room.claimant, lease=timedelta(seconds=lease))
-    perform_in_turn(Job.LETTER, [str(job.id) for job in company.jobs(Job.LETTER)], read, work, claimant)
+    perform_in_turn([str(job.id) for job in company.jobs(Job.LETTER)], read, work, claimant)
     return read_for
 
 
