@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import outbox
+from workflow.db.ids import new_id
 from workflow.db.queries import applications, moves, people
 from workflow.db.tables import Application, Person, RequirementRow, Revision, VoteRow
 from workflow.domain.application import Action, Status, next_status
@@ -153,6 +154,7 @@ def vote(
     applications.add_vote(
         session,
         VoteRow(
+            id=new_id(),
             application=application.id,
             revision=revision.number,
             person=actor.person_id,

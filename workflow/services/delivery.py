@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
+from workflow.db.ids import new_id
 from workflow.db.jobs import ClaimedJob
 from workflow.db.outbox import Subject
 from workflow.db.queries import customers, deliveries, licenses, moves
@@ -270,6 +271,7 @@ def _put(
 
 def _new(job: ClaimedJob, built: Built, now: datetime) -> Delivery:
     return Delivery(
+        id=new_id(),  # as the default would, without the inspection that pydantic makes of a default's signature
         job=job.id,
         application=built.application,
         license=built.issued,

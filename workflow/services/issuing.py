@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workflow.db import outbox
+from workflow.db.ids import new_id
 from workflow.db.outbox import Entry
 from workflow.db.queries import licenses, moves
 from workflow.db.tables import Application, EventRow, IssuedLicense, VoteRow
@@ -215,6 +216,7 @@ def _row_of(desk: Desk, signed: Signed, now: datetime) -> IssuedLicense:
     assert signed.application.environment is not None, "an approved application has an environment"
     last_day = last_usable_day(claims.valid_until, claims.time_zone)
     return IssuedLicense(
+        id=new_id(),
         application=signed.application.id,
         environment=signed.application.environment,
         license_id=claims.license_id,
