@@ -22,6 +22,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements"
 OLDEST = (3, 11)
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 HELP = """\
 usage: python3 dev.py COMMAND [ARGUMENTS]
@@ -176,6 +177,8 @@ def find_test_tools() -> None:
         "chromium": any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
         "libatomic1": sys.platform != "linux" or loads("libatomic.so.1"),  # playwright's own program needs it
         "openssl": bool(shutil.which("openssl")),
+        "postfix": bool(shutil.which("postfix", path=SYSTEM_PATH)),
+        "dovecot-imapd": bool(shutil.which("dovecot", path=SYSTEM_PATH)),
     }
     missing = [name for name, there in packages.items() if not there]
     if not missing:

@@ -1,13 +1,13 @@
 """Sending one message as near to once as SMTP allows: stored bytes, a mark before DATA, the answer and its effect together.
 
-After a crash: no mark, then nothing left this machine and the message is built again; a mark, then the outcome is in doubt and
-the Message-ID is looked up where mail arrives, before anything is sent a second time.
+After a crash: no mark, then nothing left this machine and the message is built again; a mark, then the outcome is in doubt, and
+the settings say what becomes of it: looked up where mail arrives, sent again, or left to an operator.
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from sqlmodel import Session
 
@@ -16,14 +16,15 @@ from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
-from workflow.domain.delivery import DeliveryState
+from workflow.domain.delivery import DeliveryState, Settled
 from workflow.domain.roles import system
-from workflow.mail.archive import find_in_archive
+from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
 from workflow.mail.outcomes import Accepted, Failure, TransportError
 from workflow.services import delivery as services
 from workflow.services.delivery import Addressee, Built
+from workflow.settings import InDoubt, WorkerSettings
 from workflow.times import utc_now, wall_now
 
 log = logging.getLogger("workers.mailing")
@@ -62,7 +63,8 @@ def send(
 
     `stored` is the message of an earlier attempt, as `deliveries.find_by_job` found it after the claim.
     """
-    if stored is not None and stored.state == DeliveryState.SENDING and not _settle_doubt(here, job, stored, on_accepted):
+    doubt = _doubt(here.settings, stored) if stored is not None and stored.state == DeliveryState.SENDING else None
+    if doubt is not None and stored is not None and not _settle(here, job, stored, doubt, on_accepted):
         return
     built = (
         _as_stored(stored)
@@ -82,23 +84,36 @@ def send(
     except TransportError as error:
         _record_failure(here, job, marked[-1] if marked else stored, built, error)
         return
-    _record_accepted(here, job, marked[-1], accepted, None, on_accepted)
+    _record_accepted(here, job, marked[-1], accepted, Settled.RESENT if doubt is InDoubt.RESEND else None, on_accepted)
 
 
-def _settle_doubt(here: Runtime, job: ClaimedJob, stored: Delivery, on_accepted: OnAccepted | None) -> bool:
-    """Whether a marked message still has to be sent. Found where mail arrives: it is recorded. Nowhere to look: it waits."""
-    if here.settings.mail_archive is None:
-        reason = "The worker stopped while the mail server had the message. Retry sends the same bytes again."
-        with transaction(here.engine) as session:
-            services.record_in_doubt(session, MAILER, job, reason, utc_now())
-            jobs.bury(session, job, wall_now(), reason)
-        return False
-    since = (stored.data_started_at or wall_now()) - timedelta(minutes=1)
-    if find_in_archive(here.settings.mail_archive, stored.message_id, since):
-        found = Accepted(250, "found in the mail archive")
-        _record_accepted(here, job, stored, found, "archive", on_accepted)
-        return False
-    log.info("message %s did not arrive, its bytes are sent again", stored.message_id)
+def _doubt(settings: WorkerSettings, stored: Delivery) -> InDoubt:
+    """What the settings want done about a message of this kind."""
+    chosen = settings.licenses_in_doubt if stored.kind == services.LICENSE_DELIVERY else settings.letters_in_doubt
+    return chosen or (InDoubt.VERIFY if settings.mail_archive else InDoubt.HOLD)
+
+
+def _settle(here: Runtime, job: ClaimedJob, stored: Delivery, doubt: InDoubt, on_accepted: OnAccepted | None) -> bool:
+    """Whether a marked message is to be sent again: not when it is found where mail arrives, nor when an operator decides."""
+    match doubt:
+        case InDoubt.HOLD:
+            reason = "The worker stopped while the mail server had the message. Retry sends the same bytes again."
+            with transaction(here.engine) as session:
+                services.record_in_doubt(session, MAILER, job, reason, utc_now())
+                jobs.bury(session, job, wall_now(), reason)
+            return False
+        case InDoubt.VERIFY:
+            assert here.settings.mail_archive is not None, "the settings were checked when they were read"
+            since = (stored.data_started_at or wall_now()) - timedelta(minutes=1)
+            if find_in_archive(here.settings.mail_archive, stored.message_id, since, here.settings.mail_archive_password):
+                found = Accepted(250, "found in the mail archive")
+                _record_accepted(here, job, stored, found, Settled.FOUND, on_accepted)
+                return False
+            log.info("message %s did not arrive, its bytes are sent again", stored.message_id)
+        case InDoubt.RESEND:
+            log.warning("nobody knows whether message %s arrived, its bytes are sent again", stored.message_id)
+        case _:
+            assert_never(doubt)
     return True
 
 
@@ -107,14 +122,14 @@ def _record_accepted(
     job: ClaimedJob,
     delivery: Delivery,
     accepted: Accepted,
-    resolved_by: str | None,
+    settled: Settled | None,
     on_accepted: OnAccepted | None,
 ) -> None:
     with transaction(here.engine) as session:
         now = utc_now()
         jobs.finish(session, job, wall_now())
         services.record_accepted(
-            session, MAILER, delivery, code=accepted.code, reply=accepted.reply, resolved_by=resolved_by, now=now
+            session, MAILER, delivery, code=accepted.code, reply=accepted.reply, resolved_by=settled, now=now
         )
         if on_accepted is not None:
             on_accepted(session, delivery, now)

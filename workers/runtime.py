@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from workers.claims import Claimant
 from workflow.database import create_engine
+from workflow.mail.archives import check_archive
 from workflow.mail.encryption import MailSigner
 from workflow.mail.transport import MailTransport
 from workflow.services.desk import Desk, desk_from
@@ -38,6 +39,8 @@ class Runtime:
 def runtime() -> Runtime:
     """This process's runtime; the settings come from the environment."""
     settings = load(WorkerSettings)
+    if settings.mail_archive is not None:
+        check_archive(settings.mail_archive)
     signer = None
     if settings.mail_signer_certificate is not None and settings.mail_signer_key is not None:
         signer = MailSigner.load(

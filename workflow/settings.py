@@ -19,6 +19,8 @@ from workflow.times import CLOCK_FILE_VARIABLE
 
 PREFIX = "LICDESK_"
 PLACEHOLDERS = frozenset({"changeme", "change-me", "secret", "password", "placeholder", "todo", "example"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What never leaves this machine may travel in clear."""
 DATA_DIR = Path("var")
 DATABASE_NAME = "desk.sqlite3"
 
@@ -47,6 +49,17 @@ class LogFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class InDoubt(StrEnum):
+    """What becomes of a message that was handed over and not answered, before anything is sent a second time."""
+
+    VERIFY = "verify"
+    """It is looked up where arrived mail is kept; not there, the same bytes are sent again."""
+    RESEND = "resend"
+    """The same bytes are sent again, under the same Message-ID."""
+    HOLD = "hold"
+    """It waits for an operator."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,13 @@ class MailSettings:
     mail_timeout: int = 180
     """seconds for the answer after DATA"""
     mail_archive: str | None = None
-    """where a mail in doubt is looked up: maildir:PATH"""
+    """where a mail in doubt is looked up: maildir:PATH, postfix:PATH (the mail server's log) or imaps://USER@HOST/MAILBOX"""
+    mail_archive_password: SecretStr | None = None
+    """for imaps://; use LICDESK_MAIL_ARCHIVE_PASSWORD_FILE"""
+    licenses_in_doubt: InDoubt | None = None
+    """license mails without an answer: verify, resend or hold; verify where there is an archive, else hold"""
+    letters_in_doubt: InDoubt | None = None
+    """the same for letters and reminders"""
     mail_signer_certificate: Path | None = None
     mail_signer_key: Path | None = None
 
@@ -309,5 +328,7 @@ def _check(made: object, environ: Mapping[str, str]) -> None:
     if isinstance(made, MailSettings):
         if made.smtp_tls not in ("implicit", "starttls", "none"):
             raise SettingUnusable("LICDESK_SMTP_TLS must be implicit, starttls or none.")
-        if made.smtp_tls == "none" and made.smtp_host not in ("127.0.0.1", "localhost", "::1"):
+        if made.mail_archive is None and InDoubt.VERIFY in (made.licenses_in_doubt, made.letters_in_doubt):
+            raise SettingUnusable("Set LICDESK_MAIL_ARCHIVE: without it no mail in doubt can be looked up (verify).")
+        if made.smtp_tls == "none" and made.smtp_host not in LOOPBACK:
             raise SettingUnusable("LICDESK_SMTP_TLS is none, which is for a server on this machine only. Use starttls.")

@@ -268,6 +268,15 @@ def test_a_mail_server_that_is_away_or_offers_no_tls(smtp: SmtpCatcher) -> None:
     assert smtp.messages == [], "nothing is sent"
 
 
+def test_an_archive_for_mail_in_doubt_that_cannot_be_searched(tmp_path: Path) -> None:
+    for folder in ("new", "cur"):
+        (tmp_path / folder).mkdir()
+    assert "mail archive" not in bad(mail.look({"LICDESK_MAIL_ARCHIVE": f"maildir:{tmp_path}"}))
+    for url, said in ((f"maildir:{tmp_path}/gone", "can't be read"), ("mbox:/var/mail/sent", "Write maildir:")):
+        grade, words, *_ = bad(mail.look({"LICDESK_MAIL_ARCHIVE": url}))["mail archive"]
+        assert (grade, said in words) == ("fail", True)
+
+
 def test_a_mail_signer_that_cannot_sign(mail_keys: DemoFiles, tmp_path: Path) -> None:
     key = tmp_path / "signer.key"
     shutil.copyfile(mail_keys.signer_key, key)

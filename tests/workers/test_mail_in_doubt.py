@@ -15,7 +15,9 @@ from workflow.db.tables import Delivery, JobRow
 from workflow.domain.events import Job
 from workflow.mail.messages import Mailbox
 from workflow.mail.outcomes import Accepted, TransportError
+from workflow.settings import InDoubt, SettingUnusable, WorkerSettings, load
 from workflow.times import wall_now
+from workflow.web.desk.shown.delivery import shown_delivery
 
 
 class Killed(BaseException):
@@ -34,7 +36,7 @@ def the_delivery(company: Company) -> Delivery:
         return session.exec(select(Delivery).where(Delivery.kind == "license_delivery")).one()
 
 
-def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: bool) -> None:
+def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: bool, kind: Job = Job.DELIVER) -> None:
     """Dies inside the sending: after the mark, and after the server has the message or before."""
     real = company.here.transport.send
 
@@ -48,7 +50,7 @@ def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: boo
 
     monkeypatch.setattr(company.here.transport, "send", send)
     with pytest.raises(Killed):
-        company.run(Job.DELIVER)
+        company.run(kind)
     monkeypatch.undo()
     with transaction(company.engine) as session:  # its lease runs out
         for row in session.exec(select(JobRow).where(JobRow.state == "running")):
@@ -107,6 +109,54 @@ def test_without_an_archive_a_mail_in_doubt_waits_for_an_operator_and_is_shown_a
     assert len(smtp.messages) == 2
     assert len({each["Message-ID"] for each in smtp.messages}) == 1
     assert company.application(number).status == "delivered"
+
+
+def test_what_is_to_be_sent_again_is_and_says_that_it_may_have_arrived_twice(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = issued(company)
+    kill_when(company, monkeypatch, arrived=True)
+    put_into_archive(company, smtp)  # nobody asks it
+    object.__setattr__(company.here.settings, "licenses_in_doubt", InDoubt.RESEND)
+    company.run(Job.DELIVER)
+    assert len(smtp.messages) == 2
+    assert smtp.envelopes[0].content == smtp.envelopes[1].content
+    assert company.application(number).status == "delivered"
+    delivery = the_delivery(company)
+    assert (delivery.state, delivery.resolved_by) == ("accepted", "resend")
+    (job,) = company.jobs(Job.DELIVER)
+    assert shown_delivery(delivery, job, "UTC").under.endswith("may have arrived twice")
+
+
+def test_what_is_to_be_held_waits_though_there_is_an_archive(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued(company)
+    kill_when(company, monkeypatch, arrived=True)
+    put_into_archive(company, smtp)
+    object.__setattr__(company.here.settings, "licenses_in_doubt", InDoubt.HOLD)
+    company.run(Job.DELIVER)
+    assert the_delivery(company).state == "in_doubt"
+    assert len(smtp.messages) == 1
+
+
+def test_nothing_can_be_looked_up_without_an_archive() -> None:
+    with pytest.raises(SettingUnusable, match="LICDESK_MAIL_ARCHIVE"):
+        load(WorkerSettings, {"LICDESK_LETTERS_IN_DOUBT": "verify"})
+
+
+@pytest.mark.parametrize("choice", [InDoubt.RESEND, InDoubt.HOLD])
+def test_letters_go_by_a_rule_of_their_own(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch, choice: InDoubt
+) -> None:
+    company.apply()
+    object.__setattr__(company.here.settings, "licenses_in_doubt", InDoubt.VERIFY)
+    object.__setattr__(company.here.settings, "letters_in_doubt", choice)
+    kill_when(company, monkeypatch, arrived=True, kind=Job.LETTER)
+    company.run(Job.LETTER)
+    assert len(smtp.messages) == (2 if choice is InDoubt.RESEND else 1)
+    (letter, *_) = [row for row in company.jobs(Job.LETTER) if row.attempts]
+    assert letter.state == ("done" if choice is InDoubt.RESEND else "dead")
 
 
 def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_of_it(

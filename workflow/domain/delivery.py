@@ -15,6 +15,13 @@ class DeliveryState(StrEnum):
     REFUSED = "refused"
 
 
+class Settled(StrEnum):
+    """How it was settled whether a message that nobody answered for had arrived."""
+
+    FOUND = "archive"
+    RESENT = "resend"
+
+
 DELIVERY_WORDS: Mapping[DeliveryState, str] = MappingProxyType(
     {
         DeliveryState.PREPARED: "waiting to be sent",
@@ -22,6 +29,12 @@ DELIVERY_WORDS: Mapping[DeliveryState, str] = MappingProxyType(
         DeliveryState.ACCEPTED: "accepted by mail server",
         DeliveryState.IN_DOUBT: "not known whether it arrived",
         DeliveryState.REFUSED: "refused",
+    }
+)
+SETTLED_WORDS: Mapping[Settled, str] = MappingProxyType(
+    {
+        Settled.FOUND: "found where mail arrives",
+        Settled.RESENT: "sent again without an answer to the first time, may have arrived twice",
     }
 )
 CHANNEL_WORDS: Mapping[str, str] = MappingProxyType(

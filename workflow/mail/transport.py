@@ -12,11 +12,10 @@ from workflow.errors import Misconfigured
 from workflow.mail.messages import Mailbox
 from workflow.mail.outcomes import Accepted, Failure, TransportError
 from workflow.mail.session import IDLE_SECONDS, Session
-from workflow.settings import MailSettings
+from workflow.settings import LOOPBACK, MailSettings
 
 __all__ = ["Accepted", "Failure", "MailTransport", "TransportError"]
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 GOODBYE_SECONDS = 5.0
 
 Result = TypeVar("Result")

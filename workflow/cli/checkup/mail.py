@@ -1,13 +1,17 @@
-"""The way out for mail: whether the server takes us as we are set up, and whether what we sign with is good."""
+"""The way out for mail: whether the server takes us as we are set up, where doubt is settled, and what we sign with."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
+
+from pydantic import SecretStr
 
 from workflow.certificates import SignerUnusable
 from workflow.cli.checkup.files import readable_by_others
 from workflow.cli.checkup.findings import Environ, Finding, fail, ok, skip, warn
 from workflow.errors import DeskError
+from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import MailSigner
 from workflow.settings import WorkerSettings, load, variable
 from workflow.times import wall_now
@@ -25,7 +29,18 @@ def look(environ: Environ) -> Iterator[Finding]:
         yield skip("mail server", "LICDESK_SMTP_HOST is not set here.")
     else:
         yield _server(settings, environ)
+    if settings.mail_archive is not None:
+        yield _archive(settings.mail_archive, settings.mail_archive_password)
     yield from _signer(settings)
+
+
+def _archive(url: str, password: SecretStr | None) -> Finding:
+    """Looks a message up that was never sent."""
+    try:
+        find_in_archive(url, "<doctor@licdesk.invalid>", wall_now() - timedelta(days=1), password)
+    except DeskError as error:
+        return fail("mail archive", str(error), "Check LICDESK_MAIL_ARCHIVE: until it answers, mail in doubt waits.")
+    return ok("mail archive", f"Mail in doubt can be looked up in {url}.")
 
 
 def _server(settings: WorkerSettings, environ: Environ) -> Finding:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workflow.domain.delivery import CHANNEL_WORDS, DeliveryState
+from workflow.domain.delivery import CHANNEL_WORDS, SETTLED_WORDS, DeliveryState, Settled
 from workflow.domain.events import JobState
 from workflow.templating import instant
 from workflow.web.desk.shown.states import Badge
@@ -21,6 +21,7 @@ class Message(Protocol):
     smtp_reply: str | None
     sent_at: datetime | None
     downloaded_at: datetime | None
+    resolved_by: str | None
 
 
 class Work(Protocol):
@@ -76,7 +77,8 @@ def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
             when = instant(message.sent_at, zone) if message.sent_at else ""
             if message.downloaded_at:
                 return Badge("Downloaded", "ok", "download"), instant(message.downloaded_at, zone)
-            return Badge(link, "ok", "mail-check"), ", ".join(part for part in (when, tried) if part)
+            settled = SETTLED_WORDS[Settled(message.resolved_by)] if message.resolved_by else ""
+            return Badge(link, "ok", "mail-check"), ", ".join(part for part in (when, tried, settled) if part)
         case DeliveryState.REFUSED:
             return Badge("Refused", "bad", "mail-x"), tried
         case DeliveryState.IN_DOUBT:

@@ -1,4 +1,4 @@
-"""Settles doubt: whether a message whose outcome is unknown did arrive, by its Message-ID in a mailbox of all that was sent."""
+"""A Maildir that gets a copy of every message that was sent."""
 
 import os
 import re
@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from workflow.errors import Misconfigured, Unavailable
-
-SCHEME = "maildir:"
 LONGEST_HEADER = 1 << 18
 CHUNK = 8_192
 # The time stamps of a file server and of this machine differ; looking at a few more files costs nothing.
@@ -18,31 +15,10 @@ _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 
 
-class ArchiveUnusable(Misconfigured):
-    """The setting names no archive that can be searched."""
-
-    code = "mail.archive"
-
-
-class ArchiveAway(Unavailable):
-    """The archive cannot be read now, so the doubt stays."""
-
-    code = "mail.archive_away"
-
-
-def find_in_archive(url: str, message_id: str, since: datetime) -> bool:
-    """Whether a message with this Message-ID arrived in the archive (`maildir:PATH`) after `since`.
-
-    False is a promise that it did not arrive, on which a message is sent again: so an archive that cannot be read raises
-    ArchiveAway, never False. Raises ArchiveUnusable for a setting that names none.
-    """
-    if not url.startswith(SCHEME):
-        raise ArchiveUnusable(f"LICDESK_MAIL_ARCHIVE is {url!r}. Write maildir: and the path of a Maildir.")
+def find(maildir: Path, message_id: str, since: datetime) -> bool:
+    """Whether a message with this Message-ID arrived in the Maildir after `since`. Raises OSError when it cannot be read."""
     wanted = message_id.encode("ascii")
-    try:
-        return any(_is_message(path, wanted) for path in _arrived_since(Path(url[len(SCHEME) :]), since - CLOCK_SLACK))
-    except OSError as error:
-        raise ArchiveAway(f"The mail archive {url} can't be read: {error.strerror}.") from error
+    return any(_is_message(path, wanted) for path in _arrived_since(maildir, since - CLOCK_SLACK))
 
 
 def _arrived_since(maildir: Path, since: datetime) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.mail.archive import ArchiveAway, ArchiveUnusable, find_in_archive
+from workflow.mail.archives import ArchiveAway, ArchiveUnusable, find_in_archive
 from workflow.times import wall_now
 
 WANTED = "<4f1a9c@serviceme.example>"
@@ -111,7 +111,7 @@ def test_an_archive_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> N
         found(tmp_path / "not-mounted")
 
 
-@pytest.mark.parametrize("url", ["", "/var/mail", "imap://mail.example.com"])
+@pytest.mark.parametrize("url", ["", "/var/mail", "maildir:", "mbox:/var/mail/desk"])
 def test_an_archive_of_another_kind_is_a_matter_of_settings(url: str) -> None:
     with pytest.raises(ArchiveUnusable, match="maildir:"):
         find_in_archive(url, WANTED, wall_now())
