@@ -48,8 +48,8 @@ class PostRoom:
 
     @property
     def claimant(self) -> Claimant:
-        """A worker with a minute for each job."""
-        return Claimant(self.here.engine, owner_name("test"), timedelta(seconds=60), 3)
+        """A worker with so much time that a busy machine makes it give nothing back."""
+        return Claimant(self.here.engine, owner_name("test"), timedelta(hours=1), 3)
 
     def jobs(self, kind: Job = Job.LETTER) -> list[JobRow]:
         """The jobs of a kind, oldest first."""

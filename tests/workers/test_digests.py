@@ -1,6 +1,7 @@
 """One letter instead of a flood: what goes by itself, what is folded, and that nothing is lost or told twice."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -10,6 +11,7 @@ from sqlmodel import select
 
 from tests import people
 from tests.builders import MAILER, NOW, WEI, YU
+from tests.domain.policy.written import PROD, policy
 from tests.workers.post_room import DESK_URL, PostRoom, text_of
 from workers import digests, folding, mailing
 from workers.claims import perform
@@ -106,6 +108,9 @@ def test_those_that_no_message_has_brought_yet_are_folded_too(post_room: PostRoo
     send_digests(post_room)
     (letter,) = post_room.received(DANIEL)
     assert letter["Subject"].startswith(f"{3 * MANY} applications")
+    assert {row.state for row in post_room.jobs() if to_daniel(row)} == {"done"}
+    everything_for_daniel(post_room)
+    assert len(post_room.received(DANIEL)) == 1, "what was folded is not sent again"
     others = {row.state for row in post_room.jobs() if not to_daniel(row)}
     assert others == {"pending"}, "another person's letters are another person's business"
 
@@ -154,6 +159,19 @@ def test_a_digest_lists_what_still_waits_for_its_reader(post_room: PostRoom) -> 
     (letter,) = post_room.received(DANIEL)
     said = text_of(letter)
     assert [number for number in numbers if number in said] == numbers[3:]
+
+
+def test_what_its_reader_has_decided_on_is_not_in_a_digest_although_others_still_have_to(post_room: PostRoom) -> None:
+    desk = replace(post_room.office.desk, policy=policy(PROD))
+    office = replace(post_room.office, desk=desk)
+    numbers = [office.submitted() for _ in range(MANY)]
+    post_room.send_letters(to_daniel)
+    office.vote(numbers[0])
+    send_digests(replace(post_room, here=replace(post_room.here, desk=replace(desk, public_url=DESK_URL))))
+    (letter,) = post_room.received(DANIEL)
+    assert office.status(numbers[0]) == "submitted"
+    assert [number for number in numbers if number in text_of(letter)] == numbers[1:]
+    assert "Still missing: 1 of approvers, 1 of security." in text_of(letter)
 
 
 def test_when_nothing_waits_any_more_there_is_no_letter(post_room: PostRoom) -> None:
