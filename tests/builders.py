@@ -289,7 +289,8 @@ class Office:
     def claim(self, job: UUID, owner: str = "worker 1") -> ClaimedJob:
         """A worker takes a job."""
         with self.work() as session:
-            claimed = jobs.claim(session, job, owner, wall_now(), timedelta(minutes=5), 8)
+            kind = Job(session.exec(select(JobRow.kind).where(JobRow.id == job)).one())
+            claimed = jobs.claim(session, kind, job, owner, wall_now(), timedelta(minutes=5), 8)
         assert claimed is not None, "somebody has this job already"
         return claimed
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob, LeaseLost
+from workflow.domain.events import Job
 from workflow.logs import concerning
 from workflow.times import wall_now
 
@@ -35,25 +36,29 @@ class Claimant:
     max_attempts: int
 
 
-def perform(job_id: str, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
-    """Claims the job and does `work`, which finishes, puts off or buries it. A job that is done or another's is let go.
+def perform(kind: Job, job_id: str, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:
+    """Claims the job and does `work`, which finishes, puts off or buries it. A job that is done, another's or of another kind
+    is let go.
 
     An error that `work` did not foresee puts the job off: it is tried again, and dies after three days. Leases and waits count
     in wall-clock time, so that a demo that moves the clock loses no job.
     """
-    for job in _claim([job_id], claimant):
+    for job in _claim(kind, [job_id], claimant):
         _alone(job, work, claimant)
 
 
 def perform_together(
+    kind: Job,
     job_ids: Sequence[str],
     together: Callable[[Sequence[ClaimedJob]], None],
     work: Callable[[ClaimedJob], None],
     claimant: Claimant,
 ) -> None:
     """Claims several jobs and does them `together`, in one transaction that finishes all; when that fails, nothing of it was
-    kept, and each is done alone by `work`, so that one that cannot be done holds no other up."""
-    jobs_claimed = _claim(job_ids, claimant)
+    kept, and each is done alone by `work`, so that one that cannot be done holds no other up. When all that takes too long
+    (a locked row, a time limit), the rest is given back."""
+    jobs_claimed = _claim(kind, job_ids, claimant)
+    until = _end_of_patience(claimant)
     if len(jobs_claimed) > 1:
         try:
             together(jobs_claimed)
@@ -61,11 +66,11 @@ def perform_together(
             log.info("%d jobs are done one by one: %s", len(jobs_claimed), error)
         else:
             return
-    for job in jobs_claimed:
-        _alone(job, work, claimant)
+    _in_turn(jobs_claimed, work, claimant, until)
 
 
 def perform_in_turn(
+    kind: Job,
     job_ids: Sequence[str],
     read: ReadAll[Read],
     work: Callable[[ClaimedJob, Read], None],
@@ -76,21 +81,27 @@ def perform_in_turn(
     Whoever waits too long for the one before it (a slow mail server) is given back, so that another worker may take it, and
     no job works with what was read long ago.
     """
-    jobs_claimed = _claim(job_ids, claimant)
-    if not jobs_claimed:
-        return
-    until = time.monotonic() + claimant.lease.total_seconds() / PATIENCE
+    jobs_claimed = _claim(kind, job_ids, claimant)
+    until = _end_of_patience(claimant)
     found = _read_for_all(jobs_claimed, read)
-    for done, job in enumerate(jobs_claimed):
+    _in_turn(jobs_claimed, lambda job: work(job, found[job.id] if job.id in found else read([job])[job.id]), claimant, until)
+
+
+def _end_of_patience(claimant: Claimant) -> float:
+    return time.monotonic() + claimant.lease.total_seconds() / PATIENCE
+
+
+def _in_turn(claimed: Sequence[ClaimedJob], work: Callable[[ClaimedJob], None], claimant: Claimant, until: float) -> None:
+    for done, job in enumerate(claimed):
         if done and time.monotonic() > until:
             with transaction(claimant.engine) as session:
-                jobs.give_back(session, jobs_claimed[done:], wall_now())
+                jobs.give_back(session, claimed[done:], wall_now())
             return
-        _alone(job, lambda job: work(job, found[job.id] if job.id in found else read([job])[job.id]), claimant)
+        _alone(job, work, claimant)
 
 
 def _read_for_all(claimed: Sequence[ClaimedJob], read: ReadAll[Read]) -> Mapping[UUID, Read]:
-    if len(claimed) == 1:
+    if len(claimed) <= 1:
         return {}
     try:
         return read(claimed)
@@ -99,7 +110,7 @@ def _read_for_all(claimed: Sequence[ClaimedJob], read: ReadAll[Read]) -> Mapping
         return {}
 
 
-def _claim(job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
+def _claim(kind: Job, job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
     ids: list[UUID] = []
     for job_id in job_ids:
         try:
@@ -109,7 +120,7 @@ def _claim(job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
     if not ids:
         return []
     with transaction(claimant.engine) as session:
-        return jobs.claim_all(session, ids, claimant.owner, wall_now(), claimant.lease, claimant.max_attempts)
+        return jobs.claim_all(session, kind, ids, claimant.owner, wall_now(), claimant.lease, claimant.max_attempts)
 
 
 def _alone(job: ClaimedJob, work: Callable[[ClaimedJob], None], claimant: Claimant) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
+
+from sqlmodel import Session
 
 from workers import facts, mailing
 from workers.app import general
@@ -12,7 +15,8 @@ from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import customers, deliveries
-from workflow.db.tables import PortalCode
+from workflow.db.tables import Delivery, PortalCode
+from workflow.domain.events import Job
 from workflow.mail import letters
 from workflow.services.delivery import (
     LICENSE_DELIVERY,
@@ -33,7 +37,11 @@ def deliver_license_jobs(*job_ids: str) -> None:
     """Hands licenses to recipients, one after the other."""
     here = runtime()
     perform_in_turn(
-        job_ids, lambda claimed: read_parcels(here, claimed), lambda job, read: deliver_license(here, job, read), here.claimant
+        Job.DELIVER,
+        job_ids,
+        lambda claimed: read_parcels(here, claimed),
+        lambda job, read: deliver_license(here, job, read),
+        here.claimant,
     )
 
 
@@ -41,7 +49,7 @@ def deliver_license_jobs(*job_ids: str) -> None:
 def send_portal_code_job(job_id: str) -> None:
     """Mails a one-time code."""
     here = runtime()
-    perform(job_id, lambda job: send_portal_code(here, job), here.claimant)
+    perform(Job.PORTAL_CODE, job_id, lambda job: send_portal_code(here, job), here.claimant)
 
 
 def read_parcels(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Parcel | NothingToSend]:
@@ -87,8 +95,10 @@ def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
     to = Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
     minutes = int(CODE_TTL.total_seconds() // 60)
     letter = letters.portal_code(recipient.name, row.code, minutes, facts.sender(here.desk))
-    mailing.send(here, job, stored, lambda: mailing.in_clear(here, job, to, letter, "portal_code"))
-    with transaction(here.engine) as session:
+
+    def forget_code(session: Session, _delivery: Delivery, _now: datetime) -> None:
         sent = session.get(PortalCode, row.id)
         if sent is not None:
             sent.code = None
+
+    mailing.send(here, job, stored, lambda: mailing.in_clear(here, job, to, letter, "portal_code"), forget_code)

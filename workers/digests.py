@@ -19,6 +19,7 @@ from workflow.db.queries import applications, deliveries, digests, events, peopl
 from workflow.db.tables import Application, EventRow, JobRow, Person, Recipient
 from workflow.domain.application import Status
 from workflow.domain.digests import DigestKind
+from workflow.domain.events import Job
 from workflow.mail import letters
 from workflow.mail.letters import ApplicationFacts, TroubledApplication, WaitingApplication
 from workflow.mail.messages import Letter
@@ -36,7 +37,7 @@ MOST_LINES = 100
 def send_digest_job(job_id: str) -> None:
     """Sends one person one letter instead of many."""
     here = runtime()
-    perform(job_id, lambda job: send_digest(here, job), here.claimant)
+    perform(Job.DIGEST, job_id, lambda job: send_digest(here, job), here.claimant)
 
 
 def send_digest(here: Runtime, job: ClaimedJob) -> None:

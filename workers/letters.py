@@ -21,7 +21,7 @@ from workflow.db.queries import applications, deliveries, events, licenses, peop
 from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.content import ApplicationContent
-from workflow.domain.events import LetterKind
+from workflow.domain.events import Job, LetterKind
 from workflow.mail import letters
 from workflow.mail.letters import Awaited
 from workflow.mail.messages import Letter
@@ -39,7 +39,11 @@ def send_letter_jobs(*job_ids: str) -> None:
     """Writes letters, each to one reader."""
     here = runtime()
     perform_in_turn(
-        job_ids, lambda claimed: read_letters(here, claimed), lambda job, read: send_letter(here, job, read), here.claimant
+        Job.LETTER,
+        job_ids,
+        lambda claimed: read_letters(here, claimed),
+        lambda job, read: send_letter(here, job, read),
+        here.claimant,
     )
 
 
@@ -47,7 +51,7 @@ def send_letter_jobs(*job_ids: str) -> None:
 def send_one_time_link_job(job_id: str) -> None:
     """Mails a link with which a person chooses a password."""
     here = runtime()
-    perform(job_id, lambda job: send_one_time_link(here, job), here.claimant)
+    perform(Job.ONE_TIME_LINK, job_id, lambda job: send_one_time_link(here, job), here.claimant)
 
 
 def send_one_time_link(here: Runtime, job: ClaimedJob) -> None:

@@ -14,7 +14,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, events, findings, people
 from workflow.db.tables import Person
-from workflow.domain.events import SYSTEM_STREAM, Notice
+from workflow.domain.events import SYSTEM_STREAM, Job, Notice
 from workflow.mail import letters
 from workflow.mail.letters import CredentialsChange, Doubt
 from workflow.mail.messages import Letter
@@ -28,7 +28,7 @@ MOST_FINDINGS = 50
 def send_notice_job(job_id: str) -> None:
     """Sends one person a notice."""
     here = runtime()
-    perform(job_id, lambda job: send_notice(here, job), here.claimant)
+    perform(Job.NOTICE, job_id, lambda job: send_notice(here, job), here.claimant)
 
 
 def send_notice(here: Runtime, job: ClaimedJob) -> None:

@@ -117,11 +117,11 @@ def messages(due: Sequence[DueJob]) -> Iterator[tuple[str, list[str]]]:
     A job that was claimed before travels alone: if it is what kills its worker, it takes no other down with it again.
     """
     for kind, most in TOGETHER.items():
-        together = [str(job.id) for job in due if job.kind == kind and job.attempts == 0]
+        together = [str(job.id) for job in due if job.kind == kind and not job.tried]
         for start in range(0, len(together), most):
             yield kind, together[start : start + most]
     for job in due:
-        if job.kind not in TOGETHER or job.attempts:
+        if job.kind not in TOGETHER or job.tried:
             yield job.kind, [str(job.id)]
 
 

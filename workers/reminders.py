@@ -15,6 +15,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, licenses, people, reminders
 from workflow.db.tables import Delivery
+from workflow.domain.events import Job
 from workflow.domain.terms import day_in
 from workflow.mail import letters as written
 from workflow.services import reminders as services
@@ -27,7 +28,7 @@ from workflow.times import utc_now, wall_now
 def send_reminder_job(job_id: str) -> None:
     """Reminds one person of one license's end."""
     here = runtime()
-    perform(job_id, lambda job: send_reminder(here, job), here.claimant)
+    perform(Job.REMINDER, job_id, lambda job: send_reminder(here, job), here.claimant)
 
 
 def send_reminder(here: Runtime, job: ClaimedJob) -> None:

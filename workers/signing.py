@@ -17,8 +17,10 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications
 from workflow.db.queries import revocations as queries
+from workflow.db.queries.moves import AlreadyMoved
 from workflow.db.tables import Application
-from workflow.domain.application import IllegalMove, Status
+from workflow.domain.application import IllegalMove
+from workflow.domain.events import Job
 from workflow.domain.roles import system
 from workflow.errors import Conflict, Misconfigured
 from workflow.license_file import (
@@ -120,7 +122,9 @@ def room() -> SigningRoom:
 def sign_license_jobs(*job_ids: str) -> None:
     """Signs what was approved under the jobs' applications, once."""
     here = room()
-    perform_together(job_ids, lambda claimed: sign_together(here, claimed), lambda job: sign(here, job), here.claimant)
+    perform_together(
+        Job.SIGN, job_ids, lambda claimed: sign_together(here, claimed), lambda job: sign(here, job), here.claimant
+    )
 
 
 def sign_together(here: SigningRoom, claimed: Sequence[ClaimedJob]) -> None:
@@ -138,8 +142,14 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
         # Another worker took this version number in the same instant. The next attempt takes the next one.
         with transaction(here.engine) as session:
             jobs.put_off(session, job, wall_now(), f"the version number was taken meanwhile: {error.orig}")
+    except AlreadyMoved as error:
+        # Withdrawn, taken back or handed over in the same instant. The next attempt reads what became of it.
+        with transaction(here.engine) as session:
+            jobs.put_off(session, job, wall_now(), f"the application changed while it was signed: {error}")
     except IllegalMove as error:
-        _let_go(here, job, error)
+        # Withdrawn or taken back after it was approved, or signed for a later approval: nothing to sign, nobody's fault.
+        with transaction(here.engine) as session:
+            jobs.finish(session, job, wall_now(), f"not signed: the application is {error.status.value}")
     except (Conflict, Misconfigured, LicenseRefused, TrustError) as error:
         _give_up(here, job, str(error))
 
@@ -180,15 +190,6 @@ def list_to_carry(session: Session, trust: TrustRoot, beside: int, now: datetime
     except UntrustedRevocations as untrusted:
         log.warning("revocation list %s is left out of license files: %s", newest.sequence, untrusted)
         return None
-
-
-def _let_go(here: SigningRoom, job: ClaimedJob, error: IllegalMove) -> None:
-    """The application was withdrawn or taken back after it was approved: nothing to sign, and nobody's fault."""
-    if error.status in (Status.WITHDRAWN, Status.CHANGES_REQUESTED, Status.SUBMITTED, Status.REJECTED):
-        with transaction(here.engine) as session:
-            jobs.finish(session, job, wall_now(), f"not signed: the application is {error.status.value}")
-    else:
-        _give_up(here, job, str(error))
 
 
 def _give_up(here: SigningRoom, job: ClaimedJob, reason: str) -> None:

@@ -40,7 +40,7 @@ class Queue:
 
     def claim(self, job: UUID, seconds: float, owner: str = "worker 1") -> ClaimedJob | None:
         with transaction(self.engine) as session:
-            return jobs.claim(session, job, owner, self.at(seconds), LEASE, ATTEMPTS)
+            return jobs.claim(session, Job.SIGN, job, owner, self.at(seconds), LEASE, ATTEMPTS)
 
     def claimed(self, job: UUID, seconds: float, owner: str = "worker 1") -> ClaimedJob:
         found = self.claim(job, seconds, owner)
@@ -253,6 +253,22 @@ def test_a_job_that_was_given_up_is_never_done(queue: Queue) -> None:
     assert (queue.row(job).state, queue.row(job).last_error) == ("cancelled", "the customer has left")
     assert queue.take(99_999) == []
     assert queue.claim(job, 99_999) is None
+
+
+def test_a_job_that_was_tried_is_published_as_such_also_after_an_operators_retry(queue: Queue) -> None:
+    """It travels alone then: it may be what killed its worker."""
+
+    def tried(seconds: float) -> bool:
+        with transaction(queue.engine) as session:
+            (due,) = jobs.take_due(session, queue.at(seconds), LEASE)
+        return due.tried
+
+    job = queue.owed()
+    assert not tried(0)
+    queue.bury(queue.claimed(job, 1), 1)
+    with transaction(queue.engine) as session:
+        assert jobs.retry(session, job, queue.at(2))
+    assert tried(2)
 
 
 def test_a_waiting_job_can_be_brought_forward_but_not_one_that_runs(queue: Queue) -> None:

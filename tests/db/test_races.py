@@ -172,7 +172,7 @@ def test_one_job_is_claimed_by_one_of_eight_workers(engine: Engine) -> None:
         for job in owed:
             assert job is not None
             with transaction(own) as session:
-                claimed = jobs.claim(session, job, f"worker {id(own)}", wall_now(), timedelta(minutes=5), 3)
+                claimed = jobs.claim(session, Job.SIGN, job, f"worker {id(own)}", wall_now(), timedelta(minutes=5), 3)
             mine += [claimed.id] if claimed else []
         return mine
 

@@ -117,7 +117,7 @@ class Company:
         }[kind]
         for row in self.jobs(kind):
             if row.state in ("pending", "running"):
-                perform(str(row.id), work, Claimant(self.engine, owner_name("test"), timedelta(seconds=60), 3))
+                perform(kind, str(row.id), work, Claimant(self.engine, owner_name("test"), timedelta(seconds=60), 3))
 
 
 def url_as(power: Power, engine: Engine) -> str:

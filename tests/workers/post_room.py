@@ -60,6 +60,7 @@ class PostRoom:
         """Does what a message with these letters' ids does."""
         ids = [str(row.id) for row in self.jobs() if row.state in ("pending", "running") and which(row)]
         perform_in_turn(
+            Job.LETTER,
             ids,
             lambda claimed: letters.read_letters(self.here, claimed),
             lambda job, read: letters.send_letter(self.here, job, read),

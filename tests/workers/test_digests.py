@@ -47,7 +47,7 @@ def send_digests(room: PostRoom) -> None:
     """Does every digest that is due."""
     for row in room.jobs(Job.DIGEST):
         if row.state in ("pending", "running") and row.next_at <= wall_now():
-            perform(str(row.id), lambda job: digests.send_digest(room.here, job), room.claimant)
+            perform(Job.DIGEST, str(row.id), lambda job: digests.send_digest(room.here, job), room.claimant)
 
 
 def everything_for_daniel(room: PostRoom) -> None:
@@ -243,7 +243,7 @@ def test_two_workers_at_once_make_one_digest_of_it(post_room: PostRoom) -> None:
     mine = [row.id for row in post_room.jobs() if to_daniel(row)]
     with post_room.office.work() as session:
         halves = [
-            jobs.claim_all(session, half, post_room.here.owner, wall_now(), timedelta(seconds=60), 3)
+            jobs.claim_all(session, Job.LETTER, half, post_room.here.owner, wall_now(), timedelta(seconds=60), 3)
             for half in (mine[:MANY], mine[MANY:])
         ]
     begin, folded = threading.Barrier(2), []

@@ -1,5 +1,7 @@
 """What a crash around DATA leads to: nothing lost, nothing sent twice, and an honest word where nobody can tell."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,17 +9,22 @@ import pytest
 from sqlmodel import select
 
 from tests.servers import SmtpCatcher
-from tests.workers.company import Company
+from tests.workers.company import WITH_CERTIFICATE, WITHOUT_CERTIFICATE, Company
 from workers import mailing
+from workers.claims import perform_in_turn
+from workers.delivery import deliver_license, read_parcels
 from workflow.database import transaction
 from workflow.db import jobs
-from workflow.db.tables import Delivery, JobRow
+from workflow.db.tables import Delivery, JobRow, PortalCode
 from workflow.domain.events import Job
 from workflow.mail.messages import Mailbox
 from workflow.mail.outcomes import Accepted, TransportError
+from workflow.services import portal
 from workflow.settings import InDoubt, SettingUnusable, WorkerSettings, load
 from workflow.times import wall_now
 from workflow.web.desk.shown.delivery import shown_delivery
+
+BOTH = [WITH_CERTIFICATE, WITHOUT_CERTIFICATE]
 
 
 class Killed(BaseException):
@@ -52,7 +59,12 @@ def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: boo
     with pytest.raises(Killed):
         company.run(kind)
     monkeypatch.undo()
-    with transaction(company.engine) as session:  # its lease runs out
+    end_leases(company)
+
+
+def end_leases(company: Company) -> None:
+    """The time that a killed worker had is over."""
+    with transaction(company.engine) as session:
         for row in session.exec(select(JobRow).where(JobRow.state == "running")):
             row.lease_until = row.next_at = wall_now() - timedelta(seconds=1)
 
@@ -157,6 +169,67 @@ def test_letters_go_by_a_rule_of_their_own(
     assert len(smtp.messages) == (2 if choice is InDoubt.RESEND else 1)
     (letter, *_) = [row for row in company.jobs(Job.LETTER) if row.attempts]
     assert letter.state == ("done" if choice is InDoubt.RESEND else "dead")
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_killed_in_the_middle_of_five_no_mail_is_lost_and_only_the_one_on_its_way_is_in_doubt(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch, archive: bool
+) -> None:
+    for environment, recipients in (("DEV", BOTH), ("UAT", BOTH), ("PROD", BOTH[:1])):
+        company.approve(company.apply(environment=environment, recipients=recipients))
+    company.run(Job.SIGN)
+    real = company.here.transport.send
+
+    def third_kills(sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None]) -> Accepted:
+        accepted = real(sender, recipient, message, before_data=before_data)
+        if len(smtp.messages) == 3:
+            raise Killed
+        return accepted
+
+    monkeypatch.setattr(company.here.transport, "send", third_kills)
+    with pytest.raises(Killed):
+        deliver_together(company)
+    monkeypatch.undo()
+    end_leases(company)
+    if archive:
+        put_into_archive(company, smtp)
+    else:
+        object.__setattr__(company.here.settings, "mail_archive", None)
+    company.run(Job.DELIVER)
+    assert sorted(Counter(each["Message-ID"] for each in smtp.messages).values()) == [1] * 5
+    states = Counter(job.state for job in company.jobs(Job.DELIVER))
+    assert states == ({"done": 5} if archive else {"done": 4, "dead": 1})
+    with transaction(company.engine) as session:
+        doubtful = session.exec(select(Delivery).where(Delivery.state == "in_doubt")).all()
+    assert len(doubtful) == (0 if archive else 1)
+
+
+def deliver_together(company: Company) -> None:
+    """Does what one message with every delivery's id does."""
+    perform_in_turn(
+        Job.DELIVER,
+        [str(job.id) for job in company.jobs(Job.DELIVER)],
+        lambda claimed: read_parcels(company.here, claimed),
+        lambda job, read: deliver_license(company.here, job, read),
+        company.here.claimant,
+    )
+
+
+def test_a_one_time_code_that_the_server_did_not_take_is_sent_later(company: Company, smtp: SmtpCatcher) -> None:
+    company.approve(company.apply(recipients=[WITHOUT_CERTIFICATE]))
+    company.run(Job.SIGN)
+    company.run(Job.DELIVER)
+    (link,) = smtp.messages
+    token = str(link.get_body(("plain",)).get_content()).split("/d/")[1].split()[0]  # type: ignore[union-attr]
+    with transaction(company.web) as session:
+        portal.ask_for_code(session, token, "a browser", now=wall_now(), wall=wall_now())
+    smtp.refuse["RCPT"] = "451 4.3.0 try later"
+    company.run(Job.PORTAL_CODE)
+    smtp.refuse.clear()
+    company.run(Job.PORTAL_CODE)
+    assert len(smtp.messages) == 2
+    with transaction(company.engine) as session:  # and nobody can read it any more
+        assert session.exec(select(PortalCode.code)).all() == [None]
 
 
 def test_a_refused_recipient_is_dead_at_once_and_the_liaison_and_operators_hear_of_it(

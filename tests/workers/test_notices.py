@@ -37,7 +37,7 @@ PASSWORD, NEW = "correct horse battery", "another horse battery"
 def send_notices(room: PostRoom) -> None:
     for row in room.jobs(Job.NOTICE):
         if row.state == "pending":
-            perform(str(row.id), lambda job: notices.send_notice(room.here, job), room.claimant)
+            perform(Job.NOTICE, str(row.id), lambda job: notices.send_notice(room.here, job), room.claimant)
 
 
 @pytest.fixture

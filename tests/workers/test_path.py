@@ -123,10 +123,10 @@ def test_a_reminder_whose_job_gave_up_otherwise_is_shown_as_failed_too(company: 
         if how == "its worker dies":
             for crash in range(4):
                 with transaction(company.engine) as session:
-                    jobs.claim(session, row.id, "worker", now + crash * 2 * lease, lease, 3)
+                    jobs.claim(session, Job.REMINDER, row.id, "worker", now + crash * 2 * lease, lease, 3)
         else:
             with transaction(company.engine) as session:
-                job = jobs.claim(session, row.id, "worker", now, lease, 3)
+                job = jobs.claim(session, Job.REMINDER, row.id, "worker", now, lease, 3)
                 assert job is not None
                 jobs.put_off(session, job, now + timedelta(days=4), "KeyError: 'reader'")
     reason = {"its worker dies": "Its worker died 3 times while doing this. Look at the worker's log, then retry."}

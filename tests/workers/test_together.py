@@ -1,24 +1,33 @@
 """Several signatures in one message and one transaction, and what happens when one of them cannot be made."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import text
 from sqlmodel import select
 
+from tests.servers import SmtpCatcher
 from tests.workers.company import Company
-from workers.claims import perform_in_turn, perform_together
+from workers.claims import perform, perform_in_turn, perform_together
+from workers.delivery import deliver_license, read_parcels
 from workers.relay import TOGETHER, messages
-from workers.signing import sign, sign_together
+from workers.signing import SIGNER, sign, sign_together
 from workflow.database import transaction
-from workflow.db import jobs
+from workflow.db import jobs, outbox
 from workflow.db.jobs import ClaimedJob, DueJob, LeaseLost
+from workflow.db.queries import applications, moves
 from workflow.db.tables import EventRow, IssuedLicense, JobRow
-from workflow.domain.events import Job
+from workflow.domain.application import Action
+from workflow.domain.events import ApplicationWithdrawn, Job
+from workflow.services import decisions, issuing
 from workflow.times import wall_now
 
 
@@ -40,8 +49,19 @@ def sign_all(company: Company, *more: str) -> list[int]:
         sign_together(company.room, claimed)
 
     ids = [str(job.id) for job in company.jobs(Job.SIGN)]
-    perform_together([*ids, *more], together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
+    perform_together(Job.SIGN, [*ids, *more], together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
     return went
+
+
+def deliver_all(company: Company, kind: Job, *, times: int = 1) -> None:
+    """Does what a message to the mail worker with the ids of all jobs of a kind does, each so many times."""
+    perform_in_turn(
+        Job.DELIVER,
+        [str(job.id) for job in company.jobs(kind)] * times,
+        lambda claimed: read_parcels(company.here, claimed),
+        lambda job, read: deliver_license(company.here, job, read),
+        company.here.claimant,
+    )
 
 
 def statuses(company: Company, numbers: list[str]) -> list[str]:
@@ -86,7 +106,7 @@ def test_whoever_lost_a_lease_in_the_middle_signs_the_others(company: Company, a
         raise LeaseLost("as it was raised")
 
     ids = [str(job.id) for job in company.jobs(Job.SIGN)]
-    perform_together(ids, together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
+    perform_together(Job.SIGN, ids, together, lambda job: sign(company.room, job), company.room.claimant)  # type: ignore[arg-type]
     assert statuses(company, approved) == ["approved", "issued", "issued"]
 
 
@@ -95,14 +115,122 @@ def test_what_is_not_an_id_is_left_out(company: Company, approved: list[str]) ->
     assert statuses(company, approved) == ["issued"] * 3
 
 
+def test_a_signature_owed_twice_is_made_once_and_nobody_is_alarmed(company: Company) -> None:
+    number = company.apply(environment="DEV")
+    company.approve(number)
+    with transaction(company.web) as session:
+        application = applications.get_application(session, number)
+        decisions.rescind(session, company.operator, application, application.version, "One moment.", wall_now())
+    company.revise(number, note="Order PO-88214.")
+    company.approve(number)
+    assert sign_all(company) == [2]
+    assert (company.application(number).status, company.application(number).attention) == ("issued", None)
+    assert [(job.state, job.last_error) for job in company.jobs(Job.SIGN)] == [
+        ("done", None),
+        ("done", "not signed: the application is issued"),
+    ]
+
+
+def test_an_application_that_changes_while_it_is_signed_is_looked_at_again(
+    company: Company, approved: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if company.engine.dialect.name == "sqlite":
+        pytest.skip("nobody else writes while the signer does")
+    real = issuing.record_issued
+
+    def late(*given: Any) -> Any:
+        with transaction(company.web) as session:
+            moves.touch(session, applications.get_application(session, approved[0]), wall_now())
+        return real(*given)
+
+    monkeypatch.setattr(issuing, "record_issued", late)
+    assert sign_all(company) == [3]
+    monkeypatch.undo()
+    first, *_ = company.jobs(Job.SIGN)
+    assert (first.state, company.application(approved[0]).attention) == ("pending", None)
+    sign_all(company)
+    assert statuses(company, approved) == ["issued"] * 3
+
+
+def test_a_worker_takes_no_job_of_another_kind_whatever_the_message_says(company: Company, approved: list[str]) -> None:
+    foreign = [str(job.id) for kind in (Job.LETTER, Job.DELIVER) for job in company.jobs(kind)]
+    perform_together(Job.SIGN, foreign, lambda claimed: sign_together(company.room, claimed), nothing, company.room.claimant)
+    deliver_all(company, Job.SIGN)
+    perform(Job.PORTAL_CODE, str(company.jobs(Job.SIGN)[0].id), nothing, company.here.claimant)
+    assert {(job.state, job.attempts) for job in company.jobs()} == {("pending", 0)}
+    assert statuses(company, approved) == ["approved"] * 3
+
+
+def nothing(_job: ClaimedJob) -> None:
+    """Work that would be noticed: a claimed job stays claimed."""
+
+
+def test_a_job_named_many_times_is_done_once(company: Company, approved: list[str], smtp: SmtpCatcher) -> None:
+    assert sign_all(company, *(str(job.id) for job in company.jobs(Job.SIGN) * 300)) == [3]
+    assert statuses(company, approved) == ["issued"] * 3
+    deliver_all(company, Job.DELIVER, times=3)
+    assert len(smtp.messages) == 3
+
+
+def test_when_they_took_too_long_together_the_first_is_done_and_the_others_are_given_back(
+    company: Company, approved: list[str]
+) -> None:
+    def together(_claimed: Sequence[ClaimedJob]) -> None:
+        time.sleep(0.2)
+        raise SoftTimeLimitExceeded
+
+    claimant = replace(company.room.claimant, lease=timedelta(seconds=3))  # a tenth of a second until they are given back
+    ids = [str(job.id) for job in company.jobs(Job.SIGN)]
+    perform_together(Job.SIGN, ids, together, lambda job: sign(company.room, job), claimant)
+    assert statuses(company, approved) == ["issued", "approved", "approved"]
+    rows = company.jobs(Job.SIGN)[1:]
+    assert {(job.state, job.next_at <= wall_now(), job.attempts - job.deferred) for job in rows} == {("pending", True, 0)}
+
+
+def test_who_says_why_nothing_was_signed_waits_for_no_one_who_waits_for_them(company: Company, approved: list[str]) -> None:
+    """A withdrawal takes the application, then its history; whoever took them the other way round would wait in a circle."""
+    if company.engine.dialect.name == "sqlite":
+        pytest.skip("one writer at a time")
+    refused = threading.Event()
+
+    def refuse() -> None:
+        with transaction(company.room.engine) as session:
+            application = applications.get_application(session, approved[0])
+            refused.set()
+            issuing.record_signing_failed(session, SIGNER, application, "No key.", wall_now())
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(company.web) as session:
+            application = applications.get_application(session, approved[0])
+            moves.move(session, application, Action.WITHDRAW, wall_now())
+            beside = pool.submit(refuse)
+            assert refused.wait(30)
+            wait_until_one_waits(company)
+            outbox.record(session, ApplicationWithdrawn("Not needed."), company.liaison, wall_now(), application=application)
+        beside.result(60)
+    assert company.application(approved[0]).status == "withdrawn"
+
+
+def wait_until_one_waits(company: Company) -> None:
+    """Returns when some connection of this database waits for a lock."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with transaction(company.engine) as session:
+            if session.connection().execute(waiting).scalar_one():
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
 def test_jobs_travel_together_the_first_time_and_alone_after_that() -> None:
-    def due(kind: Job, attempts: int = 0) -> DueJob:
-        return DueJob(uuid4(), kind.value, attempts)
+    def due(kind: Job, tried: bool = False) -> DueJob:
+        return DueJob(uuid4(), kind.value, tried)
 
     most = TOGETHER[Job.SIGN.value]
     fresh = [due(Job.SIGN) for _ in range(most + 2)]
     letters = [due(Job.LETTER), due(Job.LETTER)]
-    again, reminder, mail = due(Job.SIGN, 1), due(Job.REMINDER), due(Job.DELIVER)
+    again, reminder, mail = due(Job.SIGN, tried=True), due(Job.REMINDER), due(Job.DELIVER)
     sent = list(messages([mail, letters[0], *fresh, again, reminder, letters[1]]))
     ids = [str(job.id) for job in fresh]
     assert sent == [
@@ -131,7 +259,7 @@ def letters_in_turn(
         return {job.id: job.detail for job in claimed}
 
     claimant = replace(company.room.claimant, lease=timedelta(seconds=lease))
-    perform_in_turn([str(job.id) for job in company.jobs(Job.LETTER)], read, work, claimant)
+    perform_in_turn(Job.LETTER, [str(job.id) for job in company.jobs(Job.LETTER)], read, work, claimant)
     return read_for
 
 

@@ -37,10 +37,12 @@ _FREE = or_(
     JOB.c.state == JobState.PENDING,
     and_(JOB.c.state == JobState.RUNNING, JOB.c.lease_until <= bindparam("at", type_=UtcDateTime)),
 )
+# The kind as well: whoever can write to the broker must not have a signature done by sending its id to the mail worker.
+_NAMED = (JOB.c.id.in_(bindparam("claimed", expanding=True)), JOB.c.kind == bindparam("of_kind"))
 _CRASHES = JOB.c.attempts - JOB.c.deferred
 _CLAIM = (
     update(JOB)
-    .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") > _CRASHES)
+    .where(*_NAMED, _FREE, bindparam("most") > _CRASHES)
     .values(
         state=JobState.RUNNING,
         owner=bindparam("by"),
@@ -65,9 +67,9 @@ _CLAIM = (
 )
 _END = (
     update(JOB)
-    .where(JOB.c.id.in_(bindparam("claimed", expanding=True)), _FREE, bindparam("most") <= _CRASHES)
+    .where(*_NAMED, _FREE, bindparam("most") <= _CRASHES)
     .values(state=JobState.DEAD, lease_until=None, last_error=bindparam("why"))
-    .returning(JOB.c.id, JOB.c.kind)
+    .returning(JOB.c.id)
 )
 _FAIL_REMINDER = (
     update(_REMINDER).where(_REMINDER.c.job == bindparam("by_job")).values(state=ReminderState.FAILED, reason=bindparam("why"))
@@ -97,11 +99,11 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class DueJob:
-    """A job to be published, and what it is about; `attempts` counts the claims so far."""
+    """A job to be published, and what it is about. `tried` is one that was claimed before, or buried and then retried."""
 
     id: UUID
     kind: str
-    attempts: int
+    tried: bool
     ref: UUID | None = None
 
 
@@ -125,31 +127,36 @@ def _take(session: Session, which: ColumnElement[bool], now: datetime, lease: ti
         update(JOB)
         .where(JOB.c.id.in_(due.scalar_subquery()))
         .values(next_at=again, published=JOB.c.published + 1)
-        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts, JOB.c.ref)
+        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts, JOB.c.last_error, JOB.c.ref)
     )
-    return [DueJob(*row) for row in taken]
+    # An operator's retry counts the attempts anew, what the last one said stays. (Asked for IS NOT NULL in a RETURNING, SQLite
+    # 3.40 says yes to a NULL.)
+    return [DueJob(row.id, row.kind, row.attempts > 0 or row.last_error is not None, row.ref) for row in taken]
 
 
-def claim(session: Session, job_id: UUID, owner: str, now: datetime, lease: timedelta, max_attempts: int) -> ClaimedJob | None:
-    """Takes the job for `owner`, or returns None when it is done, another's, or out of attempts (it is dead then)."""
-    return next(iter(claim_all(session, [job_id], owner, now, lease, max_attempts)), None)
+def claim(
+    session: Session, kind: Job, job_id: UUID, owner: str, now: datetime, lease: timedelta, max_attempts: int
+) -> ClaimedJob | None:
+    """Takes the job for `owner`; None when it is done, another's, of another kind, or out of attempts (it is dead then)."""
+    return next(iter(claim_all(session, kind, [job_id], owner, now, lease, max_attempts)), None)
 
 
 def claim_all(
-    session: Session, job_ids: Sequence[UUID], owner: str, now: datetime, lease: timedelta, max_attempts: int
+    session: Session, kind: Job, job_ids: Sequence[UUID], owner: str, now: datetime, lease: timedelta, max_attempts: int
 ) -> list[ClaimedJob]:
-    """Takes those of the jobs that can be had, in the order given; those out of attempts are dead then."""
+    """Takes those of the jobs that are of this kind and can be had, each once, in the order given; those out of attempts are
+    dead then."""
     connection = session.connection()
-    taken = connection.execute(
-        _CLAIM, {"claimed": list(job_ids), "by": owner, "at": now, "lease": now + lease, "most": max_attempts}
-    )
+    wanted = list(dict.fromkeys(job_ids))
+    terms = {"of_kind": kind.value, "at": now, "most": max_attempts}
+    taken = connection.execute(_CLAIM, {"claimed": wanted, "by": owner, "lease": now + lease, **terms})
     claimed = {row.id: ClaimedJob(*row) for row in taken}
-    left = [job_id for job_id in job_ids if job_id not in claimed]
+    left = [job_id for job_id in wanted if job_id not in claimed]
     if left:
         why = _DIED.format(max_attempts)
-        for died, kind in connection.execute(_END, {"claimed": left, "at": now, "most": max_attempts, "why": why}):
+        for (died,) in connection.execute(_END, {"claimed": left, "why": why, **terms}):
             _fail_reminder(session, died, kind, why)
-    return [claimed[job_id] for job_id in job_ids if job_id in claimed]
+    return [claimed[job_id] for job_id in wanted if job_id in claimed]
 
 
 def finish(session: Session, job: ClaimedJob, now: datetime, note: str | None = None) -> None:

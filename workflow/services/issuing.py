@@ -248,4 +248,5 @@ def _row_of(desk: Desk, signed: Signed, now: datetime) -> IssuedLicense:
 def record_signing_failed(session: Session, actor: Actor, application: Application, reason: str, now: datetime) -> None:
     """Says on the application's page why nothing was signed, and writes to the operators and the liaison."""
     application.attention = f"The license was not signed. {reason}"
+    session.flush()  # the application's row before its history, as every move takes them: or two wait for each other
     outbox.record(session, SigningFailed(reason), actor, now, application=application)
