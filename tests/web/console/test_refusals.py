@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.accessibility import PHONE, WIDE, complaints
+from tests.accessibility import complaints_in_every_look
 from tests.console import vendor
 from tests.console.acting import activated
 from tests.console.test_taking_in import BAD_FILES
@@ -51,8 +51,5 @@ def test_a_refusal_is_said_to_everybody_and_the_license_in_force_goes_on(
     expect(admin_page.locator("#upload")).to_contain_text(code)
     expect(admin_page.get_by_role("row", name="offered.lic").first).to_contain_text("Not read")
     expect(admin_page.get_by_role("region", name="Current license")).to_contain_text("Version 2")
-    # In one look: the words differ, and test_browser.py looks at the page of a refusal in every width and theme.
-    admin_page.set_viewport_size(PHONE)
-    assert complaints(admin_page) == []
-    admin_page.set_viewport_size(WIDE)
+    assert complaints_in_every_look(admin_page) == []
     assert (published / "generation").read_text() == "1\n"
