@@ -17,7 +17,6 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications
 from workflow.db.queries import revocations as queries
-from workflow.db.queries.moves import AlreadyMoved
 from workflow.db.tables import Application
 from workflow.domain.application import IllegalMove
 from workflow.domain.events import Job
@@ -142,10 +141,6 @@ def sign(here: SigningRoom, job: ClaimedJob) -> None:
         # Another worker took this version number in the same instant. The next attempt takes the next one.
         with transaction(here.engine) as session:
             jobs.put_off(session, job, wall_now(), f"the version number was taken meanwhile: {error.orig}")
-    except AlreadyMoved as error:
-        # Withdrawn, taken back or handed over in the same instant. The next attempt reads what became of it.
-        with transaction(here.engine) as session:
-            jobs.put_off(session, job, wall_now(), f"the application changed while it was signed: {error}")
     except IllegalMove as error:
         # Withdrawn or taken back after it was approved, or signed for a later approval: nothing to sign, nobody's fault.
         with transaction(here.engine) as session:
@@ -172,7 +167,9 @@ def _sign_in(session: Session, here: SigningRoom, claimed: Sequence[ClaimedJob])
 
 
 def _applications(session: Session, claimed: Sequence[ClaimedJob]) -> list[Application]:
-    found = applications.by_ids(session, [job.ref for job in claimed if job.ref])
+    # Locked before anything else is read: status, votes and history have to be of one instant, or a withdrawal in between would
+    # look like a history that somebody tampered with.
+    found = applications.locked(session, [job.ref for job in claimed if job.ref])
     return [found[job.ref] for job in claimed if job.ref]
 
 

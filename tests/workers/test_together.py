@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from sqlmodel import select
 
 from tests.servers import SmtpCatcher
 from tests.workers.company import Company
+from workers import signing
 from workers.claims import perform, perform_in_turn, perform_together
 from workers.delivery import deliver_license, read_parcels
 from workers.relay import TOGETHER, messages
@@ -27,6 +28,8 @@ from workflow.db.queries import applications, moves
 from workflow.db.tables import EventRow, IssuedLicense, JobRow
 from workflow.domain.application import Action
 from workflow.domain.events import ApplicationWithdrawn, Job
+from workflow.errors import Conflict
+from workflow.services import applications as applying
 from workflow.services import decisions, issuing
 from workflow.times import wall_now
 
@@ -131,25 +134,36 @@ def test_a_signature_owed_twice_is_made_once_and_nobody_is_alarmed(company: Comp
     ]
 
 
-def test_an_application_that_changes_while_it_is_signed_is_looked_at_again(
-    company: Company, approved: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("when", ["before its votes and history are read", "before it is moved"])
+def test_whoever_withdraws_while_it_is_signed_comes_too_late_and_nobody_is_alarmed(
+    company: Company, approved: list[str], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     if company.engine.dialect.name == "sqlite":
         pytest.skip("nobody else writes while the signer does")
-    real = issuing.record_issued
+    place, name = (signing, "evidence_of") if when.startswith("before its") else (issuing, "record_issued")
+    real = getattr(place, name)
 
-    def late(*given: Any) -> Any:
+    def withdraw() -> None:
         with transaction(company.web) as session:
-            moves.touch(session, applications.get_application(session, approved[0]), wall_now())
-        return real(*given)
+            application = applications.get_application(session, approved[0])
+            applying.withdraw(session, company.liaison, application, application.version, "Not needed.", wall_now())
 
-    monkeypatch.setattr(issuing, "record_issued", late)
-    assert sign_all(company) == [3]
-    monkeypatch.undo()
-    first, *_ = company.jobs(Job.SIGN)
-    assert (first.state, company.application(approved[0]).attention) == ("pending", None)
-    sign_all(company)
+    with ThreadPoolExecutor(1) as pool:
+        beside: list[Future[None]] = []
+
+        def late(*given: Any) -> Any:
+            if not beside:
+                beside.append(pool.submit(withdraw))
+                wait_until_one_waits(company, beside[0])
+            return real(*given)
+
+        monkeypatch.setattr(place, name, late)
+        assert sign_all(company) == [3]
+        with pytest.raises(Conflict):
+            beside[0].result(60)
     assert statuses(company, approved) == ["issued"] * 3
+    assert {(job.state, job.last_error) for job in company.jobs(Job.SIGN)} == {("done", None)}
+    assert company.application(approved[0]).attention is None
 
 
 def test_a_worker_takes_no_job_of_another_kind_whatever_the_message_says(company: Company, approved: list[str]) -> None:
@@ -205,19 +219,19 @@ def test_who_says_why_nothing_was_signed_waits_for_no_one_who_waits_for_them(com
             moves.move(session, application, Action.WITHDRAW, wall_now())
             beside = pool.submit(refuse)
             assert refused.wait(30)
-            wait_until_one_waits(company)
+            wait_until_one_waits(company, beside)
             outbox.record(session, ApplicationWithdrawn("Not needed."), company.liaison, wall_now(), application=application)
         beside.result(60)
     assert company.application(approved[0]).status == "withdrawn"
 
 
-def wait_until_one_waits(company: Company) -> None:
-    """Returns when some connection of this database waits for a lock."""
+def wait_until_one_waits(company: Company, beside: "Future[None]") -> None:
+    """Returns when a connection of this database waits for a lock, or what is done beside has ended."""
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with transaction(company.engine) as session:
-            if session.connection().execute(waiting).scalar_one():
+            if session.connection().execute(waiting).scalar_one() or beside.done():
                 return
         time.sleep(0.02)
     raise AssertionError("nobody waits")
