@@ -16,6 +16,7 @@ from workflow.console.store import Administrator
 from workflow.database import reading
 from workflow.license_file import Environment, Restriction
 from workflow.settings import ConsoleSettings, Mode
+from workflow.times import CLOCK_FILE_VARIABLE, set_clock, wall_now
 
 
 @pytest.fixture
@@ -143,6 +144,24 @@ def test_a_later_license_is_scheduled_and_shown(ready: Path) -> None:
     shown = run(ready, "show").stdout
     assert "version 1" in shown
     assert "Next          version 2, from" in shown
+
+
+def test_where_no_console_runs_a_license_that_has_begun_does_not_keep_the_next_one_out(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(ready, vendor.lic(1))
+    install(ready, vendor.lic(2, starts=timedelta(days=9)))
+    third, fourth = vendor.lic(3), vendor.lic(4, starts=timedelta(days=20))
+    set_clock(ready / "clock", wall_now() + timedelta(days=10))
+    monkeypatch.setenv(CLOCK_FILE_VARIABLE, str(ready / "clock"))
+    answer = install(ready, third, "--acknowledge")
+    assert answer.exit_code == 0, answer.output
+    assert install(ready, fourth).exit_code == 0
+    set_clock(ready / "clock", wall_now() + timedelta(days=21))
+    (ready / "list.lrl").write_bytes(vendor.lrl(1, 4))
+    stopped = run(ready, "revocations", str(ready / "list.lrl"))
+    assert stopped.exit_code == 0, stopped.output
+    assert "The license in force is revoked." in stopped.stdout
 
 
 def test_history_lists_everything_with_the_person(ready: Path) -> None:

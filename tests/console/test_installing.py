@@ -1,19 +1,20 @@
 """Activating and scheduling: one transaction, nobody overwritten, nothing taken away unasked."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlmodel import select
 
 from tests.console import vendor
-from tests.console.acting import activate, activated, look, staged
-from workflow.console import install, publishing, receipts
+from tests.console.acting import activate, activated, listed, look, staged
+from workflow.console import current, install, publishing, receipts, revocation_uploads
 from workflow.console.identity import Console
 from workflow.console.rounds import Rounds
 from workflow.console.said import unpacked
-from workflow.console.store import InstalledLicense, OutgoingReceipt, Standing
+from workflow.console.store import InstalledLicense, OutgoingReceipt, RevocationUpload, Standing
 from workflow.database import reading, transaction
 from workflow.errors import Conflict
 from workflow.license_file import Count, Limit, Over, verify_receipt
@@ -182,6 +183,65 @@ def test_what_has_begun_is_written_down_before_something_replaces_it(console: Co
     activate(console, upload.id, generation=3, now=at)
     assert (2, "activated") in receipt_events(console)
     assert standings(console) == {1: Standing.REPLACED, 2: Standing.REPLACED, 3: Standing.CURRENT}
+
+
+def test_who_decided_before_a_scheduled_license_began_is_not_told_that_somebody_activated_it(console: Console) -> None:
+    activated(console, vendor.lic(1))
+    activated(console, vendor.lic(2, starts=10 * DAY))
+    at = utc_now() + 11 * DAY
+    upload = staged(console, vendor.lic(3), now=at)
+    with pytest.raises(install.SomeoneWasQuicker, match=r"^The license in force changed after you opened this page\."):
+        activate(console, upload.id, now=at)
+
+
+def test_a_next_license_that_was_called_back_costs_no_writing_once_its_day_has_come(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activated(console, vendor.lic(1))
+    row = activated(console, vendor.lic(2, starts=10 * DAY))
+    assert listed(console, vendor.lrl(1, 2))
+    monkeypatch.setattr("workflow.console.rounds.utc_now", lambda: row.valid_from)
+    rounds = Rounds(console, None)
+    rounds.look_after()
+    with transaction(console.engine) as session:
+        assert current.row_with(session, Standing.SCHEDULED)  # begun: a round that wants to write would wait in vain
+        rounds.look_after()
+    assert standings(console) == {1: Standing.CURRENT, 2: Standing.SCHEDULED}
+
+
+def test_a_license_that_has_begun_is_stopped_for_good_although_no_console_ran_then(console: Console) -> None:
+    activated(console, vendor.lic(1))
+    activated(console, vendor.lic(2, starts=10 * DAY))
+    at = utc_now() + 11 * DAY
+    with transaction(console.engine) as session:
+        offered = revocation_uploads.take_in(session, console, vendor.lrl(1, 2), "list.lrl", vendor.ADMIN, at, wall_now())
+        assert isinstance(offered, RevocationUpload)
+    with transaction(console.engine) as session:
+        revocation_uploads.confirm(
+            session, console, offered.id, vendor.ADMIN, seen_generation=3, acknowledged=True, now=at, wall=wall_now()
+        )
+    assert look(console, at).state is State.REVOKED
+    assert standings(console) == {1: Standing.REPLACED, 2: Standing.CURRENT}
+    assert receipt_events(console)[2:] == [(2, "activated"), (2, "deactivated")]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+def test_a_license_from_the_first_to_the_last_instant_of_the_calendar_is_used_and_followed(console: Console, zone: str) -> None:
+    ends = datetime.max.replace(microsecond=0, tzinfo=UTC)
+    begins = datetime.min.replace(tzinfo=UTC)
+    activated(console, vendor.lic(1, valid_from=begins, valid_until=ends, grace_until=ends, time_zone=zone))
+    assert current.summary(look(console))["valid_from"] == "0001-01-01T00:00:00Z"
+    assert look(console).state is State.ACTIVE
+    activated(console, vendor.lic(2))
+    assert standings(console) == {1: Standing.REPLACED, 2: Standing.CURRENT}
+
+
+def test_a_file_that_was_accepted_stays_accepted_whatever_strangers_wrote_into_it(console: Console) -> None:
+    parts = json.loads(vendor.lic())
+    # Signatures under unknown keys are ignored; this one would take twice the room if it were written again.
+    parts["signatures"].append({"keyid": "安" * 40_000, "sig": "AAAA"})
+    activated(console, json.dumps(parts, ensure_ascii=False).encode())
+    assert look(console).state is State.ACTIVE
 
 
 def test_roots_in_a_file_are_stored_on_activation_only(console: Console) -> None:

@@ -12,12 +12,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console as Terminal
 from rich.table import Table
+from sqlmodel import Session
 
 from workflow.cli import serving
 from workflow.cli.data_files import Files
 from workflow.cli.stack import StackState
 from workflow.console import accounts, current, history, identity, install, publishing, revocation_uploads, uploads
 from workflow.console.accounts import ConsoleRole
+from workflow.console.current import Situation
 from workflow.console.identity import Console, Setup
 from workflow.console.said import unpacked
 from workflow.console.store import InstalledLicense, RefusedUpload, RevocationUpload, Standing
@@ -143,7 +145,7 @@ def install_file(
             case _:
                 _show_checks(outcome.checks, quiet=as_json)
         with transaction(console.engine) as session:
-            situation = current.look(session, console, utc_now())
+            situation = _look_first(session, console)
             verified = uploads.verify_new(session, console, situation, outcome.raw)
             lost = install.takes_away(situation, verified)
             if lost and not acknowledge:
@@ -181,12 +183,13 @@ def install_revocations(
         is_new = isinstance(outcome, RevocationUpload)
         if isinstance(outcome, RevocationUpload):
             with transaction(console.engine) as session:
+                situation = _look_first(session, console)
                 revocation_uploads.confirm(
                     session,
                     console,
                     outcome.id,
                     person,
-                    seen_generation=current.look(session, console, utc_now()).generation,
+                    seen_generation=situation.generation,
                     acknowledged=True,
                     now=utc_now(),
                     wall=wall_now(),
@@ -310,6 +313,13 @@ def _take_in(console: Console, file: Path, person: str) -> uploads.Outcome:
         if len(raw) > MAX_ENVELOPE:
             return uploads.refuse_too_large(session, file.name, file.stat().st_size, person, utc_now())
         return uploads.take_in(session, console, raw, file.name, person, utc_now(), wall_now())
+
+
+def _look_first(session: Session, console: Console) -> Situation:
+    """What a command decides against. Where no console runs, a scheduled license that has begun is written down here."""
+    now = utc_now()
+    install.take_over(session, console, now, wall_now())
+    return current.look(session, console, now)
 
 
 def _show_checks(checks: list[dict[str, Any]], *, quiet: bool) -> None:

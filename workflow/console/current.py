@@ -117,7 +117,7 @@ def summary(situation: Situation) -> dict[str, Any]:
 
 def rfc3339(instant: datetime) -> str:
     """2026-12-06T16:00:00Z"""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{instant.replace(tzinfo=None).isoformat(timespec='seconds')}Z"  # strftime writes the year 1 with one digit
 
 
 def row_with(session: Session, standing: Standing) -> InstalledLicense | None:

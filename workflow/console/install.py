@@ -166,13 +166,15 @@ def _what_happened(session: Session) -> str:
     newest = session.exec(select(InstalledLicense).order_by(col(InstalledLicense.id).desc()).limit(1)).first()
     taken = select(RevocationUpload).where(col(RevocationUpload.taken_at).is_not(None))
     listed = session.exec(taken.order_by(col(RevocationUpload.taken_at).desc()).limit(1)).first()
-    if listed is not None and listed.taken_at is not None and (newest is None or newest.created_at < listed.taken_at):
+    changed_at = None if newest is None else newest.in_force_at or newest.created_at
+    if listed is not None and listed.taken_at is not None and (changed_at is None or changed_at < listed.taken_at):
         return say(
             "%(who)s put revocation list number %(n)s in use after you opened this page. Nothing of yours was changed.",
             who=listed.uploaded_by,
             n=listed.sequence,
         )
-    if newest is None:
+    if newest is None or (newest.standing == Standing.CURRENT and newest.in_force_at != newest.created_at):
+        # A scheduled license has begun by itself: nobody did anything.
         return say("The license in force changed after you opened this page. Nothing of yours was changed.")
     did = say("activated") if newest.standing != Standing.SCHEDULED else say("scheduled")
     return say(

@@ -155,6 +155,7 @@ def confirm(
     if staged.taken_at is not None:
         raise ListTaken(say("This list was put in use already."))
     install.require_in_time(staged.until, wall)
+    install.take_over(session, console, now, wall)  # else what a license that has begun replaced would count again
     situation = current.look(session, console, now)
     if situation.generation != seen_generation:
         raise install.SomeoneWasQuicker(

@@ -53,8 +53,8 @@ class Rounds:
 
     def _next_is_due(self, now: datetime) -> bool:
         with reading(self.console.engine) as session:
-            row = current.row_with(session, Standing.SCHEDULED)
-            if row is None:
+            if current.row_with(session, Standing.SCHEDULED) is None:
                 return False
-            trust = self.console.trust(session)
-            return row.valid_from <= clock.read(session, trust, self.console.identity.environment, now).now
+            # One that was called back while it waited never takes over, and stays where it is.
+            held = current.look(session, self.console, now).current
+            return held is not None and held.row.standing == Standing.SCHEDULED

@@ -23,6 +23,7 @@ from .claims import (
     Over,
     Restriction,
     Supersedes,
+    day_in,
     file_name,
     is_license_id,
     last_usable_day,
@@ -112,7 +113,7 @@ from .verdict import (
     VerifiedLicense,
     state_at,
 )
-from .verify import verify_license
+from .verify import verify_license, verify_license_alone
 from .wording import Sentence, say, say_counted, sentence_of
 
 __all__ = [
@@ -204,6 +205,7 @@ __all__ = [
     "build_root_payload",
     "canonical",
     "content_digest",
+    "day_in",
     "decode_claims",
     "decode_receipt",
     "decode_revocations",
@@ -239,6 +241,7 @@ __all__ = [
     "state_at",
     "title",
     "verify_license",
+    "verify_license_alone",
     "verify_receipt",
     "verify_revocations",
 ]

@@ -196,16 +196,21 @@ def file_name(license_id: str, version: int) -> str:
     return f"{license_id}-v{version}.lic"
 
 
-def last_usable_day(claims: LicenseClaims) -> date:
-    """The day that holds the last usable second, in the license's own time zone.
+def day_in(instant: datetime, time_zone: str) -> date:
+    """The day an instant falls on in a zone.
 
-    In UTC if this machine does not know the zone: the page that says when a license ends must never fail.
+    In UTC if this machine does not know the zone, or if the day there would be outside the calendar (year 1 to 9999): the page
+    that says when a license ends must never fail.
     """
-    last_second = claims.valid_until - timedelta(seconds=1)
     try:
-        return last_second.astimezone(ZoneInfo(claims.time_zone)).date()
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return last_second.astimezone(UTC).date()
+        return instant.astimezone(ZoneInfo(time_zone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError):
+        return instant.astimezone(UTC).date()
+
+
+def last_usable_day(claims: LicenseClaims) -> date:
+    """The day that holds the last usable second, in the license's own time zone."""
+    return day_in(claims.valid_until - timedelta(seconds=1), claims.time_zone)
 
 
 def last_usable_day_text(claims: LicenseClaims) -> str:

@@ -5,6 +5,8 @@ The steps are numbered as in docs/license-file.md, and nothing after a failed on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import chain
@@ -51,19 +53,32 @@ def verify_license(raw: bytes, trust: TrustRoot, expected: Expected | None, at: 
 
     Without `expected` only signature and content are judged: the issuer's own check. Raises `LicenseRefused`.
     """
+    return _judged(container.decode, raw, trust, expected, at)
+
+
+def verify_license_alone(raw: bytes, trust: TrustRoot, expected: Expected | None, at: datetime) -> VerifiedLicense:
+    """The same for a file that was verified before: the roots and the revocation list inside were judged then, and are not
+    looked at again. Raises `LicenseRefused`."""
+    return _judged(lambda each: replace(container.decode(each), roots=(), revocations=None), raw, trust, expected, at)
+
+
+def _judged(
+    read: Callable[[bytes], Envelope], raw: bytes, trust: TrustRoot, expected: Expected | None, at: datetime
+) -> VerifiedLicense:
     if at.tzinfo is None:
         raise ValueError("at must be an aware instant")
     checks = CheckList()
     try:
-        return _verified(raw, trust, expected, at, checks)
+        checks.begin("container")  # 1
+        return _verified(read(raw), trust, expected, at, checks)
     except LicenseRefused as refused:
         checks.end(refused)
         raise
 
 
-def _verified(raw: bytes, trust: TrustRoot, expected: Expected | None, at: datetime, checks: CheckList) -> VerifiedLicense:
-    checks.begin("container")  # 1
-    envelope = container.decode(raw)
+def _verified(
+    envelope: Envelope, trust: TrustRoot, expected: Expected | None, at: datetime, checks: CheckList
+) -> VerifiedLicense:
     checks.begin("type")  # 2
     _require_license_type(envelope.payload_type)
     checks.begin("trust_roots")  # 3

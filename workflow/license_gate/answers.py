@@ -61,7 +61,8 @@ class Answers:
 
 
 def _changes(claims: LicenseClaims) -> tuple[datetime, ...]:
-    ends = (claims.valid_until - EXPIRING, claims.valid_until, claims.grace_until)
+    lasts = claims.valid_until - claims.valid_from  # what lasts shorter is expiring from its beginning
+    ends = (claims.valid_until - min(EXPIRING, lasts), claims.valid_until, claims.grace_until)
     return ends + tuple(each.until for each in claims.modules if each.until is not None)
 
 

@@ -13,9 +13,8 @@ from workflow.console.rounds import LOOK_EVERY, Rounds
 from workflow.console.store import installation_of
 from workflow.console.usage import UsageFile
 from workflow.database import reading
-from workflow.license_file import last_usable_day, title
+from workflow.license_file import day_in, last_usable_day, title
 from workflow.settings import ConsoleSettings, load
-from workflow.web.console import shown
 from workflow.web.console.access import House, LocalAccounts, page_context
 from workflow.web.console.live import Watcher
 from workflow.web.console.pages import ROUTERS
@@ -50,7 +49,7 @@ def create_app(settings: ConsoleSettings | None = None) -> FastAPI:
         body_limits={"/console/license/uploads": DRAINED},
         languages=(ENGLISH, chinese()),
     )
-    site.pages.add_filters(title_of=title, last_day=last_usable_day, day_in=shown.day_in)
+    site.pages.add_filters(title_of=title, last_day=last_usable_day, day_in=day_in)
     app = FastAPI(title="License Management", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_living(house))
     app.state.house = house
     site.install(app)
@@ -93,9 +92,13 @@ def _living(house: House) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
 
 
 async def _repeat(work: Callable[[], object], pause: float) -> None:
+    failing: type[Exception] | None = None
     while True:
         try:
             await asyncio.to_thread(work)
-        except Exception:  # the edge of a background task: logged, and tried again with the next round
-            log.exception("A round of the console failed.")
+            failing = None
+        except Exception as error:  # the edge of a background task: tried again with the next round
+            if type(error) is not failing:  # told once, not twice a second: a log must not fill what is left of a full disk
+                log.exception("A round of the console failed. It is tried again until it works.")
+            failing = type(error)
         await asyncio.sleep(pause)

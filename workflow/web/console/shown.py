@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workflow.console.current import Held, Situation
 from workflow.console.said import unpacked
-from workflow.license_file import LicenseClaims, Result, last_usable_day
+from workflow.license_file import LicenseClaims, Result, day_in, last_usable_day
 from workflow.license_gate import EXPIRING
 
 LAST_WEEK = 7
@@ -54,8 +53,7 @@ class Checked:
 
 def validity_of(claims: LicenseClaims, now: datetime) -> Validity:
     """The days of a license as of an instant."""
-    zone = _zone(claims.time_zone)
-    first, last, today = claims.valid_from.astimezone(zone).date(), last_usable_day(claims), now.astimezone(zone).date()
+    first, last, today = day_in(claims.valid_from, claims.time_zone), last_usable_day(claims), day_in(now, claims.time_zone)
     span = (claims.valid_until - claims.valid_from).total_seconds()
     gone = (now - claims.valid_from).total_seconds()
     left = (last - today).days
@@ -84,15 +82,3 @@ def checks_of(stored: Iterable[Mapping[str, Any]]) -> tuple[Checked, ...]:
     return tuple(
         Checked(CHECK_KINDS[each["result"]], each["name"], unpacked(each["title"]), unpacked(each["detail"])) for each in stored
     )
-
-
-def day_in(value: datetime, zone: str) -> date:
-    """The day an instant falls on in a zone."""
-    return value.astimezone(_zone(zone)).date()
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
