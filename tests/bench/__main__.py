@@ -78,7 +78,7 @@ def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
         home / "mail", home / "inbox", recipients=[WITH_CERTIFICATE], signer_address=SENDER, now=datetime.now(UTC)
     )
     (home / "postgres").mkdir()
-    postgres = stack.enter_context(running_postgres(home / "postgres"))
+    postgres = stack.enter_context(running_postgres(home / "postgres", durable=True))
     # A machine that others use, too, is not as fast now as it was a minute ago: a yardstick before each and after the last.
     yardsticks = [bare_chains(valkey.url, count * 3)]
     engine = create_engine(f"sqlite:///{home}/desk.sqlite3")
