@@ -1,8 +1,14 @@
 """Whom letters are for, and the word for a letter that nobody needs any more."""
 
+from sqlmodel import Session
+
 from workers import mailing
+from workflow.db.queries import people
 from workflow.db.tables import Person, Recipient
+from workflow.domain.roles import Permission, Role, grants
 from workflow.services.delivery import Addressee
+
+DECIDING = tuple(role for role in Role if grants(role, Permission.DECIDE))
 
 
 class NotNeeded(Exception):
@@ -18,3 +24,9 @@ def addressee(reader: Person | Recipient) -> Addressee:
     if reader.disabled_at is not None:
         raise NotNeeded(f"{reader.email} has left")
     return Addressee(reader.name, reader.email, mailing.SIGNED)
+
+
+def require_decider(session: Session, reader: Person | Recipient) -> None:
+    """Raises NotNeeded for somebody who may decide on nothing any more, and so may not read what waits either."""
+    if not any(people.find_grant(session, reader.id, role) for role in DECIDING):
+        raise NotNeeded(f"{reader.name} decides on nothing any more")

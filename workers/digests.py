@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee
+from workers.addressees import NotNeeded, addressee, require_decider
 from workers.app import general
 from workers.claims import perform
 from workers.runtime import Runtime, runtime
@@ -72,6 +72,7 @@ def write(session: Session, desk: Desk, kind: DigestKind, told: Sequence[Told], 
     lines: Sequence[WaitingApplication] | Sequence[TroubledApplication]
     match kind:
         case DigestKind.DECISIONS:
+            require_decider(session, reader)
             lines = _waiting(session, desk, told, reader)
             _require_some(lines)
             return letters.digest_decisions(reader.name, *_shown(lines), facts.sender(desk))

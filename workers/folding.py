@@ -32,7 +32,8 @@ def fold_floods(here: Runtime, claimed: Sequence[ClaimedJob]) -> frozenset[UUID]
     domain = Mailbox(here.settings.mail_sender).domain
     folded: set[UUID] = set()
     with transaction(here.engine) as session:
-        on_its_way = deliveries.by_jobs(session, [job.id for job in foldable if job.attempts > 1])
+        # Of first attempts too: a job that an operator retries counts its attempts anew, and its message may have arrived.
+        on_its_way = deliveries.by_jobs(session, [job.id for job in foldable])
         fresh = [job for job in foldable if job.id not in on_its_way]
         # In the order of their keys: two workers that look after the same readers wait for each other, and never both.
         for (_, person, kind), group in groupby(sorted(fresh, key=_key), key=_group):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee
+from workers.addressees import NotNeeded, addressee, require_decider
 from workers.app import general
 from workers.claims import perform, perform_in_turn
 from workers.folding import fold_floods
@@ -17,7 +17,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, deliveries, events, licenses, people
+from workflow.db.queries import applications, deliveries, digests, events, licenses, people
 from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.content import ApplicationContent
@@ -170,6 +170,7 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to
     match kind:
         case LetterKind.APPROVAL_REQUESTED:
             _require_open(application, said["revision"])
+            require_decider(session, to)
             changes = facts.term_changes(session, desk, application, content)
             revised = facts.revision_changes(session, desk, application, content)
             return letters.approval_requested(
@@ -189,6 +190,8 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to
         case LetterKind.REJECTED:
             return letters.rejected(reader, about, by, said["comment"], sender)
         case LetterKind.WITHDRAWN:
+            if not digests.was_asked(session, application.id, to.id) and not _has_voted(session, application, to):
+                raise NotNeeded(f"{to.name} was not asked yet")
             return letters.withdrawn(reader, about, event.actor_name, said["comment"], sender)
         case LetterKind.DELIVERED:
             row = licenses.get_of_application(session, application.id)
@@ -225,10 +228,15 @@ def _require_open(application: Application, revision: int) -> None:
         raise NotNeeded(f"the application is {application.status}, revision {application.revision}")
 
 
+def _has_voted(session: Session, application: Application, to: Person | Recipient) -> bool:
+    return any(each.person == to.id for each in applications.votes_on(session, application.id))
+
+
 def _awaited(session: Session, desk: Desk, application: Application, revision: int, to: Person | Recipient) -> Awaited:
     """How the application stands that somebody is reminded of. Raises NotNeeded once they have decided."""
     assert isinstance(to, Person), "recipients decide nothing"
     _require_open(application, revision)
+    require_decider(session, to)
     ballot = decisions.ballot_of(session, desk.policy, application)
     if ballot.has_voted(to.id):
         raise NotNeeded(f"{to.name} has decided")

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from tests import people
 from tests.builders import NOW, Office
-from workflow.db.tables import ApiToken
-from workflow.domain.roles import Actor, MissingRole, MissingScope, Permission, Scope, may, require, useful_scopes
+from workflow.db.queries import people as people_queries
+from workflow.db.tables import ApiToken, JobRow
+from workflow.domain.roles import Actor, MissingRole, MissingScope, Permission, Scope, may, require, system, useful_scopes
 from workflow.errors import Invalid, NotFound
 from workflow.services import accounts, tokens
 from workflow.services.secrets import hash_of
@@ -35,6 +37,15 @@ def test_a_token_speaks_for_its_person_through_the_api(office: Office) -> None:
     assert (row.token_hash, row.hint) == (hash_of(token), token[-4:])
     assert "token.made" in office.system_facts()[-1]
     assert token not in office.system_facts()[-1]
+
+
+def test_a_token_that_the_installation_comes_with_is_in_the_history_and_no_letter_warns_of_it(office: Office) -> None:
+    with office.work() as session:
+        person = people_queries.get_person(session, people.id_of(people.LIAISON))
+        token = tokens.provide_token(session, system("set-up"), person, "demo", 30, scopes=Scope, now=NOW, wall=WALL)
+        assert session.exec(select(JobRow)).all() == []
+    assert bearer(office, token).person_id == people.LIAISON.person_id
+    assert "demo for lin.mei@serviceme.example" in office.system_facts()[-1]
 
 
 def test_a_token_ends_on_its_day(office: Office) -> None:

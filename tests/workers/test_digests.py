@@ -18,11 +18,12 @@ from workers.claims import perform
 from workflow.db import jobs
 from workflow.db.queries import digests as queries
 from workflow.db.queries import people as person_queries
-from workflow.db.tables import Delivery, FoldedLetter, JobRow, Throttle
+from workflow.db.tables import Application, Delivery, FoldedLetter, JobRow, Throttle
 from workflow.domain.approvals import Choice
 from workflow.domain.digests import SINGLES, WINDOW, due_at
 from workflow.domain.events import Job
-from workflow.services import delivery
+from workflow.domain.roles import Role
+from workflow.services import accounts, applications, delivery
 from workflow.times import wall_now
 
 DANIEL = "daniel.osei@serviceme.example"
@@ -285,3 +286,80 @@ def test_what_is_on_its_way_already_goes_by_itself(post_room: PostRoom) -> None:
     digest, single = sorted(post_room.received(DANIEL), key=lambda each: len(each["Subject"]))
     assert number in single["Subject"]
     assert digest["Subject"] == f"{MANY} applications wait for your decision"
+
+
+@pytest.mark.parametrize("claimed", ["with the others", "while another is folded"])
+def test_a_message_in_doubt_that_an_operator_retries_goes_by_itself_with_the_same_bytes(
+    post_room: PostRoom, monkeypatch: pytest.MonkeyPatch, claimed: str
+) -> None:
+    post_room.office.submitted()
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(mailing, "_record_accepted", die)
+        with pytest.raises(Killed):
+            post_room.send_letters(to_daniel)
+    end_leases(post_room)
+    post_room.send_letters(to_daniel)
+    (job,) = [row for row in post_room.jobs() if to_daniel(row)]
+    assert (job.state, post_room.delivery_of(job.id).state) == ("dead", "in_doubt")
+    with post_room.office.work() as session:
+        assert jobs.retry(session, job.id, wall_now())
+    for _ in range(MANY):
+        post_room.office.submitted()
+    if claimed == "while another is folded":
+        post_room.send_letters(lambda row: to_daniel(row) and row.id != job.id)
+    everything_for_daniel(post_room)
+    first, *others = post_room.received(DANIEL)
+    assert sum(each["Message-ID"] == first["Message-ID"] for each in others) == 1
+    assert [each["Subject"] for each in others if each["Message-ID"] != first["Message-ID"]] == [
+        f"{MANY} applications wait for your decision"
+    ]
+    assert post_room.delivery_of(job.id).state == "accepted"
+
+
+def test_whoever_lost_the_role_reads_nothing_of_what_waits(post_room: PostRoom) -> None:
+    for _ in range(MANY):
+        post_room.office.submitted()
+    post_room.send_letters(to_daniel)
+    post_room.office.submitted()
+    with post_room.office.work() as session:
+        me = people.id_of(people.APPROVER)
+        accounts.revoke_role(session, people.OPERATOR, me, Role.APPROVER, post_room.office.now)
+    send_digests(post_room)
+    post_room.send_letters(to_daniel)
+    let_the_window_end(post_room)
+    send_digests(post_room)
+    assert post_room.received(DANIEL) == []
+
+
+def test_nobody_hears_that_something_was_withdrawn_of_which_they_had_not_heard(post_room: PostRoom) -> None:
+    numbers = [post_room.office.submitted() for _ in range(MANY)]
+    post_room.send_letters(to_daniel)
+    withdraw(post_room, numbers[0])
+    post_room.send_letters(to_daniel)
+    send_digests(post_room)
+    withdraw(post_room, numbers[1])
+    post_room.send_letters(to_daniel)
+    digest, letter = post_room.received(DANIEL)
+    assert [number for number in numbers if number in text_of(digest)] == numbers[1:]
+    assert numbers[1] in letter["Subject"]
+
+
+def test_whoever_heard_of_it_in_a_letter_of_its_own_hears_that_it_was_withdrawn(post_room: PostRoom) -> None:
+    number = post_room.office.submitted()
+    post_room.send_letters(to_daniel)
+    withdraw(post_room, number)
+    post_room.send_letters(to_daniel)
+    _, letter = post_room.received(DANIEL)
+    assert letter["Subject"].startswith(f"Withdrawn: {number}")
+
+
+def withdraw(room: PostRoom, number: str) -> None:
+    application = room.office.application(number)
+    with room.office.work() as session:
+        held = session.get(Application, application.id)
+        assert held is not None
+        applications.withdraw(session, people.LIAISON, held, held.version, "", room.office.now)

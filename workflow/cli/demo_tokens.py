@@ -7,13 +7,15 @@ from sqlmodel import Session
 from workflow.cli import cast
 from workflow.cli.cast import DemoPerson
 from workflow.db.queries import people
-from workflow.domain.roles import Scope
+from workflow.domain.roles import Scope, system
 from workflow.errors import Unauthenticated
-from workflow.services import accounts, tokens
+from workflow.services import tokens
 from workflow.times import utc_now, wall_now
 
 HOLDERS = (cast.LIAISON, cast.APPROVER, cast.OPERATOR)
 DAYS = 366
+SETUP = system("set-up")
+"""Who makes what an installation comes with."""
 
 
 def token_file(data: Path, person: DemoPerson) -> Path:
@@ -29,9 +31,7 @@ def write_tokens(session: Session, data: Path) -> None:
             continue
         person = people.find_person_by_email(session, each.email)
         assert person is not None, "seeded before"
-        now = utc_now()
-        actor = accounts.actor_of(session, person, now, channel="cli")
-        token, _ = tokens.make_token(session, actor, "demo", DAYS, scopes=Scope, now=now, wall=wall_now())
+        token = tokens.provide_token(session, SETUP, person, "demo", DAYS, scopes=Scope, now=utc_now(), wall=wall_now())
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(token + "\n", encoding="ascii")

@@ -8,14 +8,14 @@ import typer
 from sqlmodel import Session
 
 from workflow.cli import cast
-from workflow.cli.demo_tokens import write_tokens
+from workflow.cli.demo_tokens import SETUP, write_tokens
 from workflow.cli.on_database import said_plainly
 from workflow.console.identity import open_console
 from workflow.database import create_engine, transaction
 from workflow.db.queries import customers as found
 from workflow.db.queries import people
 from workflow.db.tables import Tenant
-from workflow.domain.roles import Actor, Role, system
+from workflow.domain.roles import Actor, Role
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Misconfigured
 from workflow.mail.demo_keys import file_stem
@@ -46,12 +46,11 @@ def seed(
     password = password_file.read_text(encoding="ascii").strip()
     with transaction(engine) as session:
         now = utc_now()
-        setup = system("set-up")
         for each in cast.STAFF:
             if people.find_person_by_email(session, each.email) is None:
                 accounts.add_person(
                     session,
-                    setup,
+                    SETUP,
                     email=each.email,
                     name=each.name,
                     roles=[each.role],
@@ -63,7 +62,7 @@ def seed(
         if people.find_person_by_email(session, cast.ADMINISTRATOR.email) is None:
             accounts.add_person(
                 session,
-                setup,
+                SETUP,
                 email=cast.ADMINISTRATOR.email,
                 name=cast.ADMINISTRATOR.name,
                 roles=[Role.ADMINISTRATOR],

@@ -45,18 +45,42 @@ def make_token(
     if problems:
         raise Invalid("The token was not made.", problems)
     assert actor.person_id is not None
-    token = new_token(TOKEN_PREFIX)
+    token, row = _keep(session, actor.person_id, name.strip(), days, scopes, wall)
+    record_and_tell(session, SystemFact("token.made", str(row.id), row.name), actor, actor.person_id, now)
+    return token, row
+
+
+def provide_token(
+    session: Session,
+    actor: Actor,
+    person: Person,
+    name: str,
+    days: int,
+    *,
+    scopes: Iterable[Scope],
+    now: datetime,
+    wall: datetime,
+) -> str:
+    """A token that the installation makes for one of the people it comes with. It is in the history; no letter warns of it."""
+    token, row = _keep(session, person.id, name, days, scopes, wall)
+    outbox.record(session, SystemFact("token.made", str(row.id), f"{row.name} for {person.email}"), actor, now)
+    return token
+
+
+def _keep(
+    session: Session, person: UUID, name: str, days: int, scopes: Iterable[Scope], wall: datetime
+) -> tuple[str, ApiToken]:
+    token, chosen = new_token(TOKEN_PREFIX), set(scopes)
     row = ApiToken(
-        person=actor.person_id,
-        name=name.strip(),
+        person=person,
+        name=name,
         token_hash=hash_of(token),
         hint=token[-4:],
-        scopes=",".join(each.value for each in Scope if each in set(scopes)),
+        scopes=",".join(each.value for each in Scope if each in chosen),
         created_at=wall,
         ends_at=wall + timedelta(days=days),
     )
     session.add(row)
-    record_and_tell(session, SystemFact("token.made", str(row.id), row.name), actor, actor.person_id, now)
     return token, row
 
 

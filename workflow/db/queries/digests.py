@@ -4,23 +4,28 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, exists, or_, select
 
 from workflow.db.jobs import OPEN
-from workflow.db.tables import FoldedLetter, JobRow
+from workflow.db.tables import Delivery, FoldedLetter, JobRow
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.digests import DigestKind, kinds_of
-from workflow.domain.events import Job, JobState
+from workflow.domain.events import ASKING, Job, JobState
+
+_HANDED_OVER = (DeliveryState.SENDING, DeliveryState.IN_DOUBT, DeliveryState.ACCEPTED)
 
 
 def lock_waiting(session: Session, person: UUID, kind: DigestKind) -> Sequence[UUID]:
-    """The letters of a kind to a person that nobody has claimed yet. They stay as they are until the transaction ends; one that
-    somebody claims at this moment is not among them."""
+    """The letters of a kind to a person that nobody has claimed yet and that have no message. They stay as they are until the
+    transaction ends; one that somebody claims at this moment is not among them."""
     return session.exec(
         select(JobRow.id)
         .where(
             *_untouched(person),
             JobRow.kind == Job.LETTER.value,
             col(JobRow.detail).in_([each.value for each in kinds_of(kind)]),
+            ~exists().where(col(Delivery.job) == col(JobRow.id)),
         )
         .with_for_update(skip_locked=True)
     ).all()
@@ -48,6 +53,26 @@ def lines_of(session: Session, digest: UUID) -> Sequence[JobRow]:
         .where(FoldedLetter.digest == digest)
         .order_by(col(JobRow.id))
     ).all()
+
+
+def was_asked(session: Session, application: UUID, person: UUID) -> bool:
+    """Whether a message that asks the person to decide on the application was handed to a mail server, or may have been: a
+    letter of its own, or a digest that stands for it."""
+    asking = [kind.value for kind in ASKING]
+    folded = aliased(FoldedLetter)
+    found = session.exec(
+        select(Delivery.id)
+        .join(JobRow, col(JobRow.ref) == application)
+        .join(folded, col(folded.job) == col(JobRow.id), isouter=True)
+        .where(
+            JobRow.recipient == person,
+            JobRow.kind == Job.LETTER.value,
+            col(JobRow.detail).in_(asking),
+            or_(col(Delivery.job) == col(JobRow.id), col(Delivery.job) == col(folded.digest)),
+            col(Delivery.state).in_([each.value for each in _HANDED_OVER]),
+        )
+    )
+    return found.first() is not None
 
 
 def _untouched(person: UUID) -> tuple[Any, ...]:
