@@ -65,6 +65,7 @@ def test_init_prints_what_the_issuer_confirms_and_repeats_itself(files: Path) ->
     assert "password" not in again
     assert again == {name: value for name, value in facts.items() if name != "password"}
     plain = init(files).stdout
+    assert plain.endswith(f"licdesk console serve --directory {files / 'console'}\n")
     assert facts["installation_id"] in plain
     assert facts["fingerprint"] in plain
 

@@ -11,6 +11,7 @@ from workflow.license_file import (
     REVOCATIONS_TYPE,
     MalformedLicense,
     RevocationContent,
+    Revoked,
     RevokedLicense,
     TrustRoot,
     UntrustedRevocations,
@@ -20,11 +21,12 @@ from workflow.license_file import (
     encode_revocations,
     newest_list,
     sign_document,
+    verify_license,
     verify_revocations,
 )
 from workflow.license_file.strict_json import decode
 
-from .example import CLAIMS, NOW, ROOT_CONTENT, lic, lrl, pin_of, role, signed_root, signer, trust
+from .example import CLAIMS, NOW, PLATFORM, ROOT_CONTENT, lic, lrl, pin_of, role, signed_root, signer, trust
 
 CONTENT = RevocationContent(
     sequence=3,
@@ -46,6 +48,13 @@ def test_a_list_names_versions_and_floors() -> None:
     assert held.reason_against(CLAIMS.license_id, 3) is None
     assert held.reason_against("UAT-7Q2MX-4TBK9-HZ0CE", 3) == "versions below 4 no longer count"
     assert held.reason_against("UAT-7Q2MX-4TBK9-HZ0CE", 4) is None
+
+
+def test_a_reason_that_ends_with_a_full_stop_does_not_bring_a_second_one() -> None:
+    licenses = (RevokedLicense(CLAIMS.license_id, 1, "It named one module too many.", NOW),)
+    held = verify_revocations(lrl(3, licenses=licenses), trust(), NOW)
+    with pytest.raises(Revoked, match=r"called back: It named one module too many\. Ask your"):
+        verify_license(lic(), trust(), replace(PLATFORM, revocations=held), NOW)
 
 
 def test_only_revokers_sign_lists() -> None:

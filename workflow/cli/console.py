@@ -102,7 +102,8 @@ def init(
     typer.echo(f"Administrator {admin}")
     if new_password:
         typer.echo(f"Password      {new_password}  (shown once)")
-    typer.echo("Send installation and fingerprint to the issuer, who confirms them once. Then: licdesk console serve")
+    serve_it = "licdesk console serve" + ("" if directory == _DEFAULT else f" --directory {directory}")
+    typer.echo(f"Send installation and fingerprint to the issuer, who confirms them once. Then: {serve_it}")
 
 
 @app.command()

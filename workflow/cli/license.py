@@ -14,6 +14,7 @@ import typer
 from workflow.cli.client import HERE, AsJson, Token, TokenFile, Url, desk_at, say
 from workflow.cli.root_files import DEFAULT_TRUST, FileUnusable, read_chain, read_file
 from workflow.license_file import (
+    LICENSE_TYPE,
     MAX_ENVELOPE,
     Check,
     Environment,
@@ -65,7 +66,8 @@ def inspect(
         typer.echo(json.dumps({"verified": False, **facts}, ensure_ascii=False, indent=1))
         return
     lines = [
-        "Not verified: anybody could have written this. To check it: licdesk license verify",
+        "Not verified: anybody could have written this."
+        + (" To check it: licdesk license verify" if envelope.payload_type == LICENSE_TYPE else ""),
         "",
         f"Type             {envelope.payload_type}",
         f"Payload SHA-256  {facts['payload_sha256']} ({len(envelope.payload):,} bytes)",

@@ -67,10 +67,10 @@ class RevocationList:
         return at >= self.content.next_update
 
     def reason_against(self, license_id: str, version: int) -> str | None:
-        """Why this version must not be used, in words; None if the list does not name it."""
+        """Why this version must not be used, in words without a full stop; None if the list does not name it."""
         for revoked in self.content.licenses:
             if (revoked.license_id, revoked.version) == (license_id, version):
-                return revoked.reason
+                return revoked.reason.rstrip(".。")
         for floor in self.content.floors:
             if floor.license_id == license_id and version < floor.min_version:
                 return say("versions below %(n)s no longer count", n=floor.min_version)
