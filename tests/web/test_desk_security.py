@@ -264,6 +264,13 @@ def test_a_token_does_no_more_than_its_scopes_say(browser: Open, app: FastAPI) -
     assert report.get("/jobs").json()["code"] == "roles.missing", "a scope adds nothing to a role"
 
 
+def test_what_a_token_may_do_is_said_in_our_words(browser: Open) -> None:
+    approver = browser("approver")
+    approver.open("/profile")
+    approver.send("/profile/tokens", name="report", days="30", scope=["decide"])
+    assert "Read, decide, except on PROD" in approver.words
+
+
 def test_the_secret_is_shown_while_it_waits_and_belongs_to_its_owner(browser: Open, company: Company) -> None:
     first, second = browser("approver"), browser("approver2")
     for person in (first, second):

@@ -74,6 +74,11 @@ def test_the_rule(sent: int, waiting: int, due: str | None) -> None:
     assert due_at(sent, later, waiting, now) == {"now": now, "later": later, None: None}[due]
 
 
+def test_a_clock_that_was_wrong_holds_nothing_back_once_it_is_right() -> None:
+    now = wall_now()
+    assert due_at(MANY, now + timedelta(days=30), 1, now) == now + WINDOW
+
+
 def test_a_few_letters_go_by_themselves(post_room: PostRoom) -> None:
     for _ in range(SINGLES):
         post_room.office.submitted()

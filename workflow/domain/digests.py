@@ -37,8 +37,9 @@ def due_at(sent: int, window_ends_at: datetime, waiting: int, now: datetime) -> 
     """When a digest of `waiting` letters is due; None when each of them goes by itself.
 
     `sent` counts those that went by themselves in the window that runs; more than `SINGLES` after a digest was made in it.
-    Many at once are listed at once, unless there was a digest in this window already.
+    Many at once are listed at once, unless there was a digest in this window already. Nothing waits for longer than a window,
+    whatever the machine's clock said when that window began.
     """
     if sent + waiting <= SINGLES:
         return None
-    return now if waiting > SINGLES >= sent else window_ends_at
+    return now if waiting > SINGLES >= sent else min(window_ends_at, now + WINDOW)

@@ -83,7 +83,8 @@ def revoke_token(request: Request, house: Inside, me: SignedIn, token_id: UUID, 
 
 
 def _scope_words(token: ApiToken) -> str:
-    return ", ".join(["Read", *(SCOPE_WORDS[each].lower() for each in Scope if each in tokens.scopes_of(token))])
+    allowed = [SCOPE_WORDS[each] for each in Scope if each in tokens.scopes_of(token)]
+    return ", ".join(["Read", *(each[0].lower() + each[1:] for each in allowed)])
 
 
 def _page(
