@@ -57,6 +57,20 @@ def test_after_five_failures_the_account_pauses_also_for_the_right_password(peop
     assert sign_in(people, at=NOW + MINUTE)
 
 
+def test_failures_noted_by_a_clock_far_ahead_close_nobody_out_once_it_is_right(people: Console) -> None:
+    for _ in range(5):
+        with pytest.raises(accounts.WrongCredentials):
+            sign_in(people, "wrong password", at=NOW + timedelta(days=4_000))
+    assert sign_in(people)
+
+
+def test_a_session_begun_by_a_clock_far_ahead_ends_once_it_is_right(people: Console) -> None:
+    token = sign_in(people, at=NOW + timedelta(days=4_000))
+    with reading(people.engine) as session:
+        assert accounts.person_of(session, token, NOW + timedelta(days=4_000))
+        assert accounts.person_of(session, token, NOW) is None
+
+
 @pytest.mark.usefixtures("passwords_at_full_cost")
 def test_guesses_sent_at_once_do_not_get_around_the_pause(people: Console) -> None:
     def guess(number: int) -> str:

@@ -68,6 +68,14 @@ def outbox(console: Console) -> list[OutgoingReceipt]:
         return list(session.exec(select(OutgoingReceipt)).all())
 
 
+def test_a_receipt_that_a_clock_far_ahead_put_off_is_sent_once_the_clock_is_right(console: Console, desk: Desk) -> None:
+    activated(console, vendor.lic())
+    desk.status = 503
+    assert send(console, desk.url, wall_now() + timedelta(days=4_000)) == 0
+    desk.status = 202
+    assert send(console, desk.url) == 1
+
+
 def test_a_receipt_is_posted_as_it_was_signed_and_only_once(console: Console, desk: Desk) -> None:
     row = activated(console, vendor.lic())
     assert send(console, desk.url) == 1

@@ -148,9 +148,12 @@ def sign_in(engine: Engine, address: str, password: str, network: str, now: date
 
 
 def person_of(session: Session, token: str, now: datetime) -> Person | None:
-    """Who holds this session; None when it is unknown, idle for an hour or older than twelve."""
+    """Who holds this session; None when it is unknown, idle for an hour or older than twelve.
+
+    So is one that was last used an hour from now: a clock that was ahead began it, and by the right one it would not end.
+    """
     row = session.get(SignInSession, digest(token.encode()))
-    if row is None or now - row.seen_at > IDLE_LIMIT or now - row.created_at > ABSOLUTE_LIMIT:
+    if row is None or abs(now - row.seen_at) > IDLE_LIMIT or now - row.created_at > ABSOLUTE_LIMIT:
         return None
     account = session.get_one(Administrator, row.administrator_id)
     return Person(account.address, account.name, ConsoleRole(account.role))
@@ -213,6 +216,8 @@ def _require_no_pause(session: Session, key: str, free: int, now: datetime) -> N
     row = session.get(SignInFailure, key)
     if row is None or row.count < free:
         return
+    if row.last_at - now > LONGEST_PAUSE:
+        return  # noted by a clock that was far ahead and has been set right: no pause is meant to last for years
     pause = min(FIRST_PAUSE * 2 ** min(row.count - free, 10), LONGEST_PAUSE)
     left = int((pause - (now - row.last_at)).total_seconds())
     if left > 0:
