@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, exists, or_, select
+from sqlalchemy import func
+from sqlmodel import Session, col, exists, select
 
 from workflow.db.jobs import OPEN
 from workflow.db.tables import Delivery, FoldedLetter, JobRow
@@ -58,17 +58,16 @@ def lines_of(session: Session, digest: UUID) -> Sequence[JobRow]:
 def was_asked(session: Session, application: UUID, person: UUID) -> bool:
     """Whether a message that asks the person to decide on the application was handed to a mail server, or may have been: a
     letter of its own, or a digest that stands for it."""
-    asking = [kind.value for kind in ASKING]
-    folded = aliased(FoldedLetter)
     found = session.exec(
         select(Delivery.id)
-        .join(JobRow, col(JobRow.ref) == application)
-        .join(folded, col(folded.job) == col(JobRow.id), isouter=True)
+        .select_from(JobRow)
+        .join(FoldedLetter, col(FoldedLetter.job) == col(JobRow.id), isouter=True)
+        .join(Delivery, col(Delivery.job) == func.coalesce(col(FoldedLetter.digest), col(JobRow.id)))
         .where(
+            JobRow.ref == application,
             JobRow.recipient == person,
             JobRow.kind == Job.LETTER.value,
-            col(JobRow.detail).in_(asking),
-            or_(col(Delivery.job) == col(JobRow.id), col(Delivery.job) == col(folded.digest)),
+            col(JobRow.detail).in_([kind.value for kind in ASKING]),
             col(Delivery.state).in_([each.value for each in _HANDED_OVER]),
         )
     )
