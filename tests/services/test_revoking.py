@@ -132,7 +132,7 @@ def test_the_list_names_what_is_called_back_and_its_number_rises(office: Office)
         newest = queries.newest_list(session)
         assert newest is not None
         held = verify_revocations(newest.envelope, example.trust(), NOW)
-    assert held.reason_against(issued.license_id, issued.version) == WHY
+    assert held.reason_against(issued.license_id, issued.version) == WHY.removesuffix(".")
 
 
 def test_two_lists_at_once_do_not_get_one_number(office: Office) -> None:

@@ -50,8 +50,8 @@ class Visitor:
 
     @property
     def text(self) -> str:
-        """What the page says: tags gone, white space closed up."""
-        body = re.sub(r"<(script|style|svg).*?</\1>", " ", self.page.text, flags=re.S)
+        """What the page says: tags gone, white space closed up, words whole that may break at the end of a line."""
+        body = re.sub(r"<(script|style|svg).*?</\1>", " ", self.page.text, flags=re.S).replace("<wbr>", "")
         return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
     @property
