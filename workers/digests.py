@@ -44,9 +44,13 @@ def send_digest(here: Runtime, job: ClaimedJob) -> None:
     """Lists what still waits now; with nothing left there is no letter."""
     assert job.recipient is not None, "a digest has a reader"
     kind = DigestKind(job.detail)
+    with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
+    if mailing.is_marked(stored):
+        mailing.resume(here, job, stored)
+        return
     try:
         with reading(here.engine) as session:
-            stored = deliveries.find_by_job(session, job.id)
             reader = people.readers(session, [job.recipient])[job.recipient]
             to = addressee(reader)
             letter = write(session, here.desk, kind, _told(session, here.desk, job.id), reader)
@@ -121,15 +125,13 @@ def _waiting(session: Session, desk: Desk, told: Sequence[Told], reader: Person)
     }
     revisions = applications.revisions_of_all(session, open_ones)
     ballot_of = decisions.ballots_of(session, desk.policy, revisions, applications.votes_on_all(session, open_ones))
-    requirements = applications.requirements_of_all(session, open_ones)
+    requirements = applications.grouped(applications.requirements_of_all(session, open_ones))
     lines = []
     for each in open_ones.values():
         ballot = ballot_of(each.application)
         if ballot.has_voted(reader.id):
             continue
-        asked = [
-            row for row in requirements if (row.application, row.revision) == (each.application.id, ballot.revision.number)
-        ]
+        asked = [row for row in requirements.get(each.application.id, []) if row.revision == ballot.revision.number]
         decision = ballot.decision(decisions.quorum_from(asked, ballot.revision))
         names = delegations.names_of_voters(session, decision)
         lines.append(WaitingApplication(each.about, facts.awaited(ballot, decision, names, reader.time_zone, utc_now())))

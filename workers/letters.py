@@ -96,6 +96,11 @@ class Folded(Enum):
     IN_A_DIGEST = "in a digest"
 
 
+Outcome = Ready | Delivery | NotNeeded | Folded
+"""What is to be done about a letter. A `Delivery` is a message that was marked: what became of it has to be known, also when it
+would not be written today."""
+
+
 @dataclass(frozen=True)
 class Occasion:
     """What a letter is about: an application as it is now, what it asks for, who is in charge, and what happened."""
@@ -106,11 +111,11 @@ class Occasion:
     event: EventRow
 
 
-def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Ready | NotNeeded | Folded]:
+def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Outcome]:
     """Reads the facts as they are now and writes the letters; or says why one is no longer true. What would be too many for a
     reader is folded into a digest before that, and done with it."""
     folded = fold_floods(here, claimed)
-    found: dict[UUID, Ready | NotNeeded | Folded] = dict.fromkeys(folded, Folded.IN_A_DIGEST)
+    found: dict[UUID, Outcome] = dict.fromkeys(folded, Folded.IN_A_DIGEST)
     left = [job for job in claimed if job.id not in folded]
     if not left:
         return found
@@ -120,11 +125,15 @@ def read_letters(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Rea
         readers = people.readers(session, {job.recipient for job in left if job.recipient})
         for job in left:
             assert job.recipient is not None, "a letter has a reader"
+            message = stored.get(job.id)
+            if mailing.is_marked(message):
+                found[job.id] = message
+                continue
             try:
                 reader = readers[job.recipient]
                 to = addressee(reader)
                 letter = write(session, here.desk, LetterKind(job.detail), occasions[job.id], reader)
-                found[job.id] = Ready(to, letter, stored.get(job.id))
+                found[job.id] = Ready(to, letter, message)
             except NotNeeded as reason:
                 found[job.id] = reason
         return found
@@ -144,9 +153,12 @@ def _occasions(session: Session, claimed: Sequence[ClaimedJob]) -> dict[UUID, Oc
     return occasions
 
 
-def send_letter(here: Runtime, job: ClaimedJob, ready: Ready | NotNeeded | Folded) -> None:
+def send_letter(here: Runtime, job: ClaimedJob, ready: Outcome) -> None:
     """Sends a letter that was read from the facts; one that is no longer true is skipped."""
     if isinstance(ready, Folded):
+        return
+    if isinstance(ready, Delivery):
+        mailing.resume(here, job, ready)
         return
     if isinstance(ready, NotNeeded):
         with transaction(here.engine) as session:

@@ -7,7 +7,7 @@ the settings say what becomes of it: looked up where mail arrives, sent again, o
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, TypeGuard, assert_never
 
 from sqlmodel import Session
 
@@ -66,11 +66,7 @@ def send(
     doubt = _doubt(here.settings, stored) if stored is not None and stored.state == DeliveryState.SENDING else None
     if doubt is not None and stored is not None and not _settle(here, job, stored, doubt, on_accepted):
         return
-    built = (
-        _as_stored(stored)
-        if stored is not None and stored.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
-        else build()
-    )
+    built = _as_stored(stored) if is_marked(stored) else build()
     marked: list[Delivery] = []
 
     def mark() -> None:
@@ -85,6 +81,16 @@ def send(
         _record_failure(here, job, marked[-1] if marked else stored, built, error)
         return
     _record_accepted(here, job, marked[-1], accepted, Settled.RESENT if doubt is InDoubt.RESEND else None, on_accepted)
+
+
+def resume(here: Runtime, job: ClaimedJob, stored: Delivery) -> None:
+    """Goes on with a message that was marked: what became of it has to be known, whether or not it would be written today."""
+    send(here, job, stored, lambda: _as_stored(stored))
+
+
+def is_marked(stored: Delivery | None) -> TypeGuard[Delivery]:
+    """Whether the bytes of this message may have left."""
+    return stored is not None and stored.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
 
 
 def _doubt(settings: WorkerSettings, stored: Delivery) -> InDoubt:

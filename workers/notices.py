@@ -34,9 +34,13 @@ def send_notice_job(job_id: str) -> None:
 def send_notice(here: Runtime, job: ClaimedJob) -> None:
     """Writes the notice and sends it; somebody who left gets none."""
     assert job.recipient is not None, "a notice has a reader"
+    with reading(here.engine) as session:
+        stored = deliveries.find_by_job(session, job.id)
+    if mailing.is_marked(stored):
+        mailing.resume(here, job, stored)
+        return
     try:
         with reading(here.engine) as session:
-            stored = deliveries.find_by_job(session, job.id)
             person = people.get_person(session, job.recipient)
             to = addressee(person)
             letter = write(session, here.desk, job, person)

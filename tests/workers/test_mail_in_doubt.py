@@ -152,6 +152,21 @@ def test_what_is_to_be_held_waits_though_there_is_an_archive(
     assert len(smtp.messages) == 1
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_letter_that_is_not_needed_any_more_does_not_stay_being_sent(
+    company: Company, smtp: SmtpCatcher, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    number = company.apply()
+    kill_when(company, monkeypatch, arrived=arrived, kind=Job.LETTER)
+    put_into_archive(company, smtp)
+    company.approve(number)  # nobody would ask for it now
+    company.run(Job.LETTER)
+    with transaction(company.engine) as session:
+        marked = session.exec(select(Delivery).where(Delivery.kind == "approval_requested")).first()
+    assert marked is not None
+    assert (marked.state, marked.resolved_by) == ("accepted", "archive" if arrived else None)
+
+
 def test_nothing_can_be_looked_up_without_an_archive() -> None:
     with pytest.raises(SettingUnusable, match="LICDESK_MAIL_ARCHIVE"):
         load(WorkerSettings, {"LICDESK_LETTERS_IN_DOUBT": "verify"})
