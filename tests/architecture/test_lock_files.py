@@ -39,7 +39,8 @@ def test_tests_run_against_the_versions_of_production() -> None:
 def test_wheel_and_lock_file_ask_for_the_same_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = (ROOT / "requirements" / "run.in").read_text().splitlines()
-    assert names(project["dependencies"]) == names(asked)
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    assert names([*project["dependencies"], *extras]) == names(asked)
 
 
 def test_no_other_lock_file_is_committed() -> None:
