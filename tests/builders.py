@@ -21,6 +21,7 @@ from workflow.db.queries import people as person_queries
 from workflow.db.tables import Application, Delivery, EventRow, IssuedLicense, JobRow, Person, Receipt, Recipient, Tenant
 from workflow.domain.approvals import Choice, Decision
 from workflow.domain.catalogue import Catalogue, Entry
+from workflow.domain.delivery import Channel
 from workflow.domain.events import SYSTEM_STREAM, Job
 from workflow.domain.roles import Actor, system
 from workflow.license_file import (
@@ -206,7 +207,7 @@ class Office:
         self.sign(number)
         return number
 
-    def hand_over(self, number: str, address: str = WEI, channel: str = "smime") -> Delivery:
+    def hand_over(self, number: str, address: str = WEI, channel: Channel = Channel.SMIME) -> Delivery:
         """The mail server takes the message to this recipient."""
         job = self.claim(self.delivery_job(number, address))
         built = self.message(number, job, address, channel)
@@ -294,7 +295,9 @@ class Office:
         assert claimed is not None, "somebody has this job already"
         return claimed
 
-    def message(self, number: str, job: ClaimedJob, address: str = WEI, channel: str = "smime", **changes: Any) -> Built:
+    def message(
+        self, number: str, job: ClaimedJob, address: str = WEI, channel: Channel = Channel.SMIME, **changes: Any
+    ) -> Built:
         """A built message with an application's license, or with a link to it."""
         issued = self.license_of(number)
         built = Built(

@@ -2,9 +2,9 @@
 
 from sqlmodel import Session
 
-from workers import mailing
 from workflow.db.queries import people
 from workflow.db.tables import Person, Recipient
+from workflow.domain.delivery import Channel
 from workflow.domain.roles import Permission, Role, grants
 from workflow.services.delivery import Addressee
 
@@ -20,10 +20,10 @@ def addressee(reader: Person | Recipient) -> Addressee:
     if isinstance(reader, Recipient):
         if reader.removed_at is not None:
             raise NotNeeded(f"{reader.address} was removed from the recipients")
-        return Addressee(reader.name, reader.address, mailing.SIGNED, recipient=reader.id)
+        return Addressee(reader.name, reader.address, Channel.SIGNED, recipient=reader.id)
     if reader.disabled_at is not None:
         raise NotNeeded(f"{reader.email} has left")
-    return Addressee(reader.name, reader.email, mailing.SIGNED)
+    return Addressee(reader.name, reader.email, Channel.SIGNED)
 
 
 def require_decider(session: Session, reader: Person | Recipient) -> None:

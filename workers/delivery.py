@@ -16,6 +16,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import customers, deliveries
 from workflow.db.tables import Delivery, PortalCode
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.mail import letters
 from workflow.services.delivery import (
@@ -70,7 +71,7 @@ def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSe
 def _built(here: Runtime, job: ClaimedJob, parcel: Parcel) -> Built:
     desk = facts.sender(here.desk)
     issued = facts.license_facts(here.desk, parcel.issued, parcel.content)
-    if parcel.to.channel == "smime":
+    if parcel.to.channel is Channel.SMIME:
         letter = letters.license_delivery(parcel.to.name, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
         built = mailing.encrypted(here, job, parcel.to, letter, LICENSE_DELIVERY)
         token = None
@@ -92,7 +93,7 @@ def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), "the code has ended")
         return
-    to = Addressee(recipient.name, recipient.address, mailing.SIGNED, recipient=recipient.id)
+    to = Addressee(recipient.name, recipient.address, Channel.SIGNED, recipient=recipient.id)
     minutes = int(CODE_TTL.total_seconds() // 60)
     letter = letters.portal_code(recipient.name, row.code, minutes, facts.sender(here.desk))
 

@@ -21,6 +21,7 @@ from workflow.db.queries import applications, deliveries, digests, events, licen
 from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.content import ApplicationContent
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job, LetterKind
 from workflow.mail import letters
 from workflow.mail.letters import Awaited
@@ -65,7 +66,7 @@ def send_one_time_link(here: Runtime, job: ClaimedJob) -> None:
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), "the link has ended")
         return
-    to = Addressee(person.name, person.email, mailing.SIGNED)
+    to = Addressee(person.name, person.email, Channel.SIGNED)
 
     def build() -> Built:
         url = f"{here.desk.public_url}{one_time_links.PATH}/{one_time_links.write_token(here.engine, link.id)}"

@@ -16,7 +16,7 @@ from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
-from workflow.domain.delivery import DeliveryState, Settled
+from workflow.domain.delivery import Channel, DeliveryState, Settled
 from workflow.domain.roles import system
 from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import encrypt_for, sign_only
@@ -30,8 +30,6 @@ from workflow.times import utc_now, wall_now
 log = logging.getLogger("workers.mailing")
 
 MAILER = system("mail worker")
-SIGNED = "signed"
-"""The channel of a letter without a license: signed, not encrypted."""
 
 OnAccepted = Callable[[Session, Delivery, datetime], None]
 
@@ -172,7 +170,9 @@ def _headers(here: Runtime, job: ClaimedJob, to: Addressee) -> OuterHeaders:
 def _as_stored(stored: Delivery) -> Built:
     assert stored.mime is not None, "a marked message has its bytes"
     return Built(
-        to=Addressee(stored.name, stored.address, stored.channel, fingerprint=stored.fingerprint, recipient=stored.recipient),
+        to=Addressee(
+            stored.name, stored.address, Channel(stored.channel), fingerprint=stored.fingerprint, recipient=stored.recipient
+        ),
         kind=stored.kind,
         subject=stored.subject,
         message_id=stored.message_id,

@@ -15,6 +15,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries, licenses, people, reminders
 from workflow.db.tables import Delivery
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.domain.terms import day_in
 from workflow.mail import letters as written
@@ -45,7 +46,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
             to = addressee(people.readers(session, {job.recipient})[job.recipient])
         except NotNeeded as left:
             reason = reason or str(left)
-            to = Addressee("", "nobody@invalid.example", mailing.SIGNED)
+            to = Addressee("", "nobody@invalid.example", Channel.SIGNED)
         content = content_of(session, applications.get_application_by_id(session, issued.application))
         about = facts.license_facts(here.desk, issued, content)
         later = facts.successor(session, here.desk, issued)

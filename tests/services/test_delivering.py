@@ -13,6 +13,7 @@ from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.queries import applications, deliveries
 from workflow.db.tables import Delivery, PortalLink, Recipient
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.domain.roles import Actor, MissingRole
 from workflow.errors import NotFound
@@ -90,7 +91,7 @@ def test_a_late_acceptance_never_pulls_an_activated_license_back(office: Office)
 
 def test_an_accepted_link_is_not_the_file(office: Office) -> None:
     number = office.issued(recipients=[YU])
-    office.hand_over(number, YU, channel="portal")
+    office.hand_over(number, YU, channel=Channel.PORTAL)
     assert office.status(number) == "issued"
     assert office.said(number)[-1] == "delivery.accepted"
 
@@ -185,10 +186,10 @@ def test_who_has_a_good_certificate_gets_the_file_and_who_has_none_a_link(office
     number = office.issued(recipients=[WEI, YU])
     wei = parcel(office, office.claim(office.delivery_job(number, WEI)), authorities)
     yu = parcel(office, office.claim(office.delivery_job(number, YU)), authorities)
-    assert (wei.to.channel, wei.to.certificate is not None) == ("smime", True)
+    assert (wei.to.channel, wei.to.certificate is not None) == (Channel.SMIME, True)
     with office.work() as session:
         assert wei.to.fingerprint == recipient_of(session).fingerprint
-    assert (yu.to.channel, yu.to.certificate) == ("portal", None)
+    assert (yu.to.channel, yu.to.certificate) == (Channel.PORTAL, None)
 
 
 def test_a_certificate_that_is_not_trusted_any_more_means_a_link_never_plain_mail(
@@ -201,7 +202,7 @@ def test_a_certificate_that_is_not_trusted_any_more_means_a_link_never_plain_mai
     number = office.issued()
     job = office.claim(office.delivery_job(number))
     sent = parcel(office, job, (other.authority.read_bytes(),))
-    assert (sent.to.channel, sent.to.certificate) == ("portal", None)
+    assert (sent.to.channel, sent.to.certificate) == (Channel.PORTAL, None)
 
 
 def test_a_certificate_that_has_ended_means_a_link(office: Office, mail_keys: DemoFiles) -> None:
@@ -209,8 +210,8 @@ def test_a_certificate_that_has_ended_means_a_link(office: Office, mail_keys: De
     with office.work() as session:
         person = recipient_of(session)
     later = wall_now() + timedelta(days=40 * 365)
-    assert delivery.addressee_for(person, wall_now(), authorities).channel == "smime"
-    assert delivery.addressee_for(person, later, authorities).channel == "portal"
+    assert delivery.addressee_for(person, wall_now(), authorities).channel == Channel.SMIME
+    assert delivery.addressee_for(person, later, authorities).channel == Channel.PORTAL
 
 
 def test_a_superseded_license_is_skipped(office: Office) -> None:
@@ -307,7 +308,7 @@ def test_a_recipient_who_was_removed_gets_no_new_round(office: Office) -> None:
 def test_a_link_is_kept_as_a_hash_and_ends_after_three_days(office: Office) -> None:
     number = office.issued(recipients=[YU])
     job = office.claim(office.delivery_job(number, YU))
-    built = office.message(number, job, YU, "portal", portal_token="the-token")
+    built = office.message(number, job, YU, Channel.PORTAL, portal_token="the-token")
     wall = wall_now()
     with office.work() as session:
         delivery.mark_sending(session, job, None, built, NOW, wall)

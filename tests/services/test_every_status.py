@@ -15,6 +15,7 @@ from workflow.db.queries import applications
 from workflow.db.tables import Application, Delivery, VoteRow
 from workflow.domain.application import TRANSITIONS, Action, IllegalMove, Status
 from workflow.domain.approvals import Choice
+from workflow.domain.delivery import Channel
 from workflow.license_file import ReceiptEvent
 from workflow.services import applications as applying
 from workflow.services import decisions, delivery, issuing, receipts, reminders
@@ -129,7 +130,7 @@ def test_what_comes_from_outside_is_never_refused_and_moves_only_what_the_table_
         delivery.record_accepted(session, MAILER, row, code=250, reply="ok", resolved_by=None, now=NOW)
 
     def downloaded(session: Session, application: Application) -> None:
-        delivery.record_download(session, people.ADMINISTRATOR, application, "portal", NOW)
+        delivery.record_download(session, people.ADMINISTRATOR, application, Channel.PORTAL, NOW)
 
     def activated(session: Session, application: Application) -> None:
         receipts.record_receipt(session, raw, NOW)

@@ -11,6 +11,7 @@ from tests import people
 from tests.builders import NOW, YU, Office
 from workflow.db import jobs
 from workflow.db.tables import Delivery, JobRow, PortalCode, PortalLink, Tenant
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.domain.roles import Actor
 from workflow.license_file import ReceiptEvent
@@ -30,7 +31,7 @@ class Link:
         self.number = office.issued(recipients=[YU])
         self.sent_at = wall_now()
         job = office.claim(office.delivery_job(self.number, YU))
-        built = office.message(self.number, job, YU, "portal", portal_token=TOKEN)
+        built = office.message(self.number, job, YU, Channel.PORTAL, portal_token=TOKEN)
         with office.work() as session:
             delivery.mark_sending(session, job, None, built, NOW, self.sent_at)
             jobs.finish(session, job, wall_now())

@@ -15,7 +15,7 @@ from workflow.cli.application_file import ApplicationFile, FileUnusable, read_ap
 from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.cli.telling import event_words
 from workflow.domain.application import STANDING_WORDS, STATUS_WORDS, Standing, Status
-from workflow.domain.delivery import CHANNEL_WORDS, DELIVERY_WORDS, DeliveryState
+from workflow.domain.delivery import CHANNEL_WORDS, DELIVERY_WORDS, Channel, DeliveryState
 from workflow.domain.terms import ON_EXPIRY_WORDS
 from workflow.errors import DeskError, Invalid, Misconfigured
 
@@ -263,7 +263,7 @@ def _status(status: str) -> str:
 def _delivery(each: Mapping[str, Any]) -> str:
     if each["channel"] is None:
         return f"being prepared {each['reply'] or ''}".strip()
-    said = f"{CHANNEL_WORDS[each['channel']]}, {DELIVERY_WORDS[DeliveryState(each['state'])]}"
+    said = f"{CHANNEL_WORDS[Channel(each['channel'])]}, {DELIVERY_WORDS[DeliveryState(each['state'])]}"
     return f"{said}: {each['reply']}" if each["reply"] else said
 
 

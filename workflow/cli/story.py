@@ -20,6 +20,7 @@ from workflow.cli.desk_client import DeskClient, RefusedByDesk
 from workflow.cli.telling import Telling
 from workflow.cli.visitor import Visitor
 from workflow.domain.application import SPINE, STANDING_WORDS, STATUS_WORDS, Standing, Status
+from workflow.domain.delivery import Channel
 from workflow.domain.events import REACHED_BY
 from workflow.domain.reminders import due_at
 from workflow.errors import Conflict
@@ -194,7 +195,9 @@ class Story:
     def _fetch_from_mail(self, number: str, issued: Mapping[str, Any]) -> Path:
         """The file as the administrator gets it: decrypted from the mail, byte for byte what was signed."""
         deliveries = list(self._liaison.pages(f"/applications/{number}/deliveries"))
-        encrypted = next((each for each in deliveries if each["channel"] == "smime" and each["state"] == "accepted"), None)
+        encrypted = next(
+            (each for each in deliveries if each["channel"] == Channel.SMIME and each["state"] == "accepted"), None
+        )
         if encrypted is None:
             raise DidNotHappen(f"No encrypted mail was accepted for {number}: {deliveries}")
         mail = self._until(

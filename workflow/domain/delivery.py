@@ -1,8 +1,21 @@
-"""How far one message is, from the bytes that were built to the mail server's answer."""
+"""How a message travels, and how far it is: from the bytes that were built to the mail server's answer."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+
+
+class Channel(StrEnum):
+    """How a message is protected. A license travels by one of the first three; there is no step from them to plain mail."""
+
+    SMIME = "smime"
+    """encrypted to the recipient's certificate"""
+    OPENPGP = "openpgp"
+    """encrypted to the recipient's OpenPGP key"""
+    PORTAL = "portal"
+    """a link; the file stays at the desk until it is fetched"""
+    SIGNED = "signed"
+    """a letter without a license"""
 
 
 class DeliveryState(StrEnum):
@@ -37,6 +50,11 @@ SETTLED_WORDS: Mapping[Settled, str] = MappingProxyType(
         Settled.RESENT: "sent again without an answer to the first time, may have arrived twice",
     }
 )
-CHANNEL_WORDS: Mapping[str, str] = MappingProxyType(
-    {"smime": "Encrypted mail", "portal": "Link to the portal", "signed": "Signed mail"}
+CHANNEL_WORDS: Mapping[Channel, str] = MappingProxyType(
+    {
+        Channel.SMIME: "Encrypted mail",
+        Channel.OPENPGP: "Encrypted mail (OpenPGP)",
+        Channel.PORTAL: "Link to the portal",
+        Channel.SIGNED: "Signed mail",
+    }
 )

@@ -23,7 +23,7 @@ from workflow.db.queries.deliveries import Handover
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Standing
 from workflow.domain.content import ApplicationContent, content_from
-from workflow.domain.delivery import DeliveryState
+from workflow.domain.delivery import Channel, DeliveryState
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
@@ -52,7 +52,7 @@ class Addressee:
 
     name: str
     address: str
-    channel: str
+    channel: Channel
     certificate: bytes | None = None
     fingerprint: str | None = None
     recipient: UUID | None = None
@@ -123,8 +123,8 @@ def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes
         except CertificateRefused:
             pass  # ended or distrusted since it was uploaded: the link is the safe way
         else:
-            return Addressee(recipient.name, recipient.address, "smime", read.pem, read.fingerprint, recipient.id)
-    return Addressee(recipient.name, recipient.address, "portal", recipient=recipient.id)
+            return Addressee(recipient.name, recipient.address, Channel.SMIME, read.pem, read.fingerprint, recipient.id)
+    return Addressee(recipient.name, recipient.address, Channel.PORTAL, recipient=recipient.id)
 
 
 def mark_sending(
@@ -158,7 +158,7 @@ def record_accepted(
         accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
         )
-        application, arrived = _arrive(session, delivery.application, proof=delivery.channel == "smime", now=now)
+        application, arrived = _arrive(session, delivery.application, proof=delivery.channel == Channel.SMIME, now=now)
         outbox.record_all(session, [accepted, *arrived], actor, now, application=application)
 
 
@@ -224,7 +224,7 @@ def record_download(session: Session, actor: Actor, application: Application, th
     portal is proof of delivery."""
     issued = licenses.get_of_application(session, application.id)
     downloaded = LicenseDownloaded(issued.license_id, issued.version, through)
-    locked, arrived = _arrive(session, application.id, proof=through == "portal", now=now)
+    locked, arrived = _arrive(session, application.id, proof=through == Channel.PORTAL, now=now)
     outbox.record_all(session, [downloaded, *arrived], actor, now, application=locked)
     return issued
 

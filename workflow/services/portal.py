@@ -14,6 +14,7 @@ from workflow.db import outbox
 from workflow.db.queries import applications, customers, deliveries, licenses, throttle
 from workflow.db.tables import Application, IssuedLicense, PortalCode, PortalLink, Recipient, Tenant
 from workflow.domain.application import Standing
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job, SystemFact
 from workflow.domain.roles import Actor, Role
 from workflow.errors import Forbidden, Invalid, NotFound, Problem, TooMany
@@ -155,7 +156,7 @@ def download(
     opened = open_link(session, token, wall)
     if actor is not None and (Role.ADMINISTRATOR not in actor.roles or actor.tenant != opened.tenant.id):
         raise NotThisTenant(f"Sign in as an administrator of {opened.tenant.company}, or ask for a code.")
-    record_download(session, actor or _as_recipient(opened, network), opened.application, "portal", now)
+    record_download(session, actor or _as_recipient(opened, network), opened.application, Channel.PORTAL, now)
     opened.link.downloaded_at = wall
     delivery = deliveries.get_delivery(session, opened.link.delivery)
     delivery.downloaded_at = now

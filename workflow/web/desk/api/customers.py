@@ -14,6 +14,7 @@ from workflow.database import reading
 from workflow.db.queries import customers as queries
 from workflow.db.queries import directory
 from workflow.db.tables import Recipient, Tenant
+from workflow.domain.delivery import Channel
 from workflow.errors import Problem
 from workflow.services import customers
 from workflow.times import utc_now, wall_now
@@ -49,7 +50,7 @@ class RecipientDocument(BaseModel):
 
     name: str
     address: str
-    channel: str = Field(description="smime with a certificate on file, else portal.")
+    channel: Channel = Field(description="smime with a certificate on file, else portal.")
     fingerprint: str | None = Field(description="SHA-256 of the certificate on file.")
     certificate_ends_at: datetime | None
 
@@ -172,7 +173,7 @@ def _recipient(row: Recipient) -> RecipientDocument:
     return RecipientDocument(
         name=row.name,
         address=row.address,
-        channel="smime" if row.certificate else "portal",
+        channel=Channel.SMIME if row.certificate else Channel.PORTAL,
         fingerprint=row.fingerprint,
         certificate_ends_at=row.certificate_ends_at,
     )

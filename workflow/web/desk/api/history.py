@@ -11,6 +11,7 @@ from workflow.database import reading
 from workflow.db.queries import applications, deliveries, events, people
 from workflow.db.queries.deliveries import RecipientState
 from workflow.domain.content import content_from, request_document
+from workflow.domain.delivery import Channel
 from workflow.domain.events import JobState
 from workflow.web.desk.api.caller import Inside, Reader
 from workflow.web.desk.api.listing import Listing
@@ -47,7 +48,7 @@ class DeliveryDocument(BaseModel):
 
     recipient: str
     address: str
-    channel: str | None = Field(description="smime or portal; null while no message was built.")
+    channel: Channel | None = Field(description="smime, openpgp or portal; null while no message was built.")
     state: str = Field(description="prepared, sending, accepted, in_doubt or refused; waiting before that.")
     round: int
     attempts: int
@@ -125,7 +126,7 @@ def _delivery(each: RecipientState) -> DeliveryDocument:
     return DeliveryDocument(
         recipient=each.recipient.name,
         address=each.recipient.address,
-        channel=message.channel if message else None,
+        channel=Channel(message.channel) if message else None,
         state=message.state if message else "waiting",
         round=message.round if message else 1,
         attempts=job.attempts,

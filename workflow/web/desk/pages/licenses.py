@@ -16,6 +16,7 @@ from workflow.db.queries import revocations as revocation_queries
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.tables import Application, Environment, IssuedLicense, Receipt, Reminder, Revocation, Tenant
 from workflow.domain.application import COUNTING, Action, Status, allows
+from workflow.domain.delivery import Channel
 from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Permission, Role, require
 from workflow.domain.terms import EnvironmentName, day_in
@@ -203,7 +204,7 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
     """The file of one version; an administrator who takes it has it, which proves the delivery."""
     if not _may_download(me):
         require(me.actor, Permission.DOWNLOAD_FILE)
-    through = "portal" if _is_administrator(me) else "desk"
+    through = Channel.PORTAL if _is_administrator(me) else "desk"
     with transaction(house.engine) as session:
         found = directory.version_visible_to(session, me.actor, license_id, version)
         issued = delivery.record_download(session, me.actor, found.application, through, utc_now())

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workflow.domain.delivery import CHANNEL_WORDS, SETTLED_WORDS, DeliveryState, Settled
+from workflow.domain.delivery import CHANNEL_WORDS, SETTLED_WORDS, Channel, DeliveryState, Settled
 from workflow.domain.events import JobState
 from workflow.templating import instant
 from workflow.web.desk.shown.states import Badge
@@ -54,7 +54,7 @@ def shown_delivery(message: Message | None, job: Work, zone: str) -> ShownDelive
     return ShownDelivery(
         badge=badge,
         under=under,
-        channel=CHANNEL_WORDS.get(message.channel, message.channel) if message else "",
+        channel=CHANNEL_WORDS[Channel(message.channel)] if message else "",
         answer=_answer(message, job),
         waits=job.state == JobState.PENDING and job.attempts > 0,
         ended=job.state in (JobState.DONE, JobState.DEAD, JobState.CANCELLED),
@@ -73,7 +73,7 @@ def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
         return Badge("Being prepared", "", "clock"), ""
     match message.state:
         case DeliveryState.ACCEPTED:
-            link = "Link accepted by mail server" if message.channel == "portal" else "Accepted by mail server"
+            link = "Link accepted by mail server" if message.channel == Channel.PORTAL else "Accepted by mail server"
             when = instant(message.sent_at, zone) if message.sent_at else ""
             if message.downloaded_at:
                 return Badge("Downloaded", "ok", "download"), instant(message.downloaded_at, zone)
