@@ -47,7 +47,7 @@ SECTIONS = (
         "The desk: pages and API",
         ("workflow.domain", "workflow.db", "workflow.services", "workflow.web.desk", "workflow.web.shared"),
     ),
-    ("Recipients' certificates and mail", ("workflow.certificates", "workflow.mail")),
+    ("Recipients' certificates and keys, and mail", ("workflow.certificates", "workflow.openpgp_keys", "workflow.mail")),
     ("License Management", ("workflow.console", "workflow.web.console")),
     ("Commands, settings and set-up", ("workflow.cli", "workflow.settings", "workflow.signing_keys", "workflow.inbox")),
     ("Families", ("workflow.errors", "workflow.database")),
