@@ -17,6 +17,8 @@ from workflow.errors import Invalid, Misconfigured
 
 LARGEST_FILE = 65_536
 SMALLEST_RSA = 2_048
+CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+"""the curves that every mail program with S/MIME knows, under the names of NIST"""
 MAIL_PURPOSES = {ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 SignerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -229,15 +231,23 @@ def _encryption_key_type(certificate: x509.Certificate) -> str:
             raise UnsuitableKey(
                 f"The RSA key in this certificate has {key.key_size:,} bits. Upload one with at least {SMALLEST_RSA:,}."
             )
+        case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
+            return f"EC {CURVES[key.curve.name]}"
         case _:
-            raise UnsuitableKey(f"Upload a certificate with an RSA key of at least {SMALLEST_RSA:,} bits.")
+            raise UnsuitableKey(
+                f"Upload a certificate with an RSA key of at least {SMALLEST_RSA:,} bits, or with one on P-256, P-384 or P-521."
+            )
 
 
 def _check_purpose(certificate: x509.Certificate) -> None:
     usage = _extension(certificate, x509.KeyUsage)
     purposes = _extension(certificate, x509.ExtendedKeyUsage)
-    if usage and not usage.key_encipherment:
-        raise OtherPurpose("This certificate is for signatures only. Upload the one for encryption (keyEncipherment).")
+    if usage:
+        # A key is encrypted to an RSA key, and agreed on with one on a curve (RFC 8551, 4.4.2; RFC 5753, 2).
+        agrees = isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+        named, allowed = ("keyAgreement", usage.key_agreement) if agrees else ("keyEncipherment", usage.key_encipherment)
+        if not allowed:
+            raise OtherPurpose(f"This certificate is for signatures only. Upload the one for encryption ({named}).")
     if purposes and not MAIL_PURPOSES & set(purposes):
         raise OtherPurpose("This certificate is not made for mail. Upload one whose purpose is emailProtection.")
 

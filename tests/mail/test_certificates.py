@@ -46,9 +46,10 @@ def certificate_with(
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def signature_only() -> x509.KeyUsage:
+def used_for(*uses: str) -> x509.KeyUsage:
     flags = dict.fromkeys(
         (
+            "digital_signature",
             "content_commitment",
             "key_encipherment",
             "data_encipherment",
@@ -60,7 +61,7 @@ def signature_only() -> x509.KeyUsage:
         ),
         False,
     )
-    return x509.KeyUsage(digital_signature=True, **flags)
+    return x509.KeyUsage(**flags | dict.fromkeys(uses, True))
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +133,16 @@ def test_a_weak_key_is_refused() -> None:
         read_certificate(certificate_with(weak), ADMIN, wall_now())
 
 
-def test_a_key_we_cannot_encrypt_to_is_refused_at_upload_and_not_at_delivery() -> None:
-    with pytest.raises(UnsuitableKey):
-        read_certificate(certificate_with(ec.generate_private_key(ec.SECP256R1())), ADMIN, wall_now())
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_a_key_on_one_of_the_usual_curves_is_good(curve: ec.EllipticCurve) -> None:
+    found = read_certificate(certificate_with(ec.generate_private_key(curve)), ADMIN, wall_now())
+    assert found.key_type == f"EC P-{curve.key_size}"
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.BrainpoolP256R1(), ec.SECP224R1()], ids=lambda curve: curve.name)
+def test_a_key_that_no_mail_program_reads_is_refused_at_upload_and_not_at_delivery(curve: ec.EllipticCurve) -> None:
+    with pytest.raises(UnsuitableKey, match="P-256"):
+        read_certificate(certificate_with(ec.generate_private_key(curve)), ADMIN, wall_now())
 
 
 def test_a_certificate_for_web_servers_is_refused(key: rsa.RSAPrivateKey) -> None:
@@ -145,7 +153,14 @@ def test_a_certificate_for_web_servers_is_refused(key: rsa.RSAPrivateKey) -> Non
 
 def test_a_certificate_for_signatures_only_is_refused(key: rsa.RSAPrivateKey) -> None:
     with pytest.raises(OtherPurpose, match="signatures only"):
-        read_certificate(certificate_with(key, signature_only()), ADMIN, wall_now())
+        read_certificate(certificate_with(key, used_for("digital_signature")), ADMIN, wall_now())
+
+
+def test_a_key_on_a_curve_must_be_allowed_to_agree_on_keys() -> None:
+    on_curve = ec.generate_private_key(ec.SECP256R1())
+    assert read_certificate(certificate_with(on_curve, used_for("key_agreement")), ADMIN, wall_now()).key_type == "EC P-256"
+    with pytest.raises(OtherPurpose, match="keyAgreement"):
+        read_certificate(certificate_with(on_curve, used_for("key_encipherment")), ADMIN, wall_now())
 
 
 def test_a_file_with_a_private_key_is_refused(post: Post, key: rsa.RSAPrivateKey) -> None:

@@ -111,10 +111,16 @@ def make_signer(authority: Authority, key: ec.EllipticCurvePrivateKey, address: 
 
 
 def make_recipient(
-    authority: Authority, key: rsa.RSAPrivateKey, address: str, now: datetime, *, validity: timedelta = VALIDITY
+    authority: Authority,
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    address: str,
+    now: datetime,
+    *,
+    validity: timedelta = VALIDITY,
 ) -> x509.Certificate:
     """A certificate for encrypting mail to `address`."""
-    usage = _key_usage(digital_signature=True, key_encipherment=True)
+    agrees = isinstance(key, ec.EllipticCurvePrivateKey)
+    usage = _key_usage(digital_signature=True, key_encipherment=not agrees, key_agreement=agrees)
     return _issue(authority, key.public_key(), address, now, usage, validity)
 
 
@@ -162,14 +168,19 @@ def _builder(
 
 
 def _key_usage(
-    *, digital_signature: bool = False, key_encipherment: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+    *,
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_agreement: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = False,
 ) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,
         key_encipherment=key_encipherment,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=key_agreement,
         key_cert_sign=key_cert_sign,
         crl_sign=crl_sign,
         encipher_only=False,

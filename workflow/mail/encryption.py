@@ -6,16 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.hazmat.primitives.serialization.pkcs7 import (
-    PKCS7EnvelopeBuilder,
-    PKCS7Options,
-    PKCS7SignatureBuilder,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from workflow.certificates import SignerKey, SignerUnusable, check_signer
+from workflow.mail import cms
 from workflow.mail.messages import (
     CRLF,
     Letter,
@@ -57,21 +51,14 @@ class MailSigner:
 
 
 def encrypt_for(letter: Letter, recipient_pem: bytes, signer: MailSigner, *, headers: OuterHeaders) -> bytes:
-    """The whole message, signed and then encrypted to the recipient's certificate (RSA), ready for SMTP.
+    """The whole message, signed and then encrypted to the recipient's certificate (RSA or EC), ready for SMTP.
 
     Outside stand only `headers` with their neutral subject; the letter's own subject and everything else travel inside.
     The caller has checked the certificate with `certificates.read_certificate`.
     """
     outer = headers.fields(headers.subject)
-    signed = _signed(_payload(letter, headers, outer), signer)
-    enveloped = (
-        PKCS7EnvelopeBuilder()
-        .set_data(signed)
-        .add_recipient(x509.load_pem_x509_certificate(recipient_pem))
-        # Not GCM: Thunderbird shows a blank window for AuthEnvelopedData.
-        .set_content_encryption_algorithm(AES256)
-        .encrypt(Encoding.DER, [PKCS7Options.Binary])
-    )
+    signed = _signed(_payload(letter, headers, outer), signer, headers.date)
+    enveloped = cms.encrypted_to(x509.load_pem_x509_certificate(recipient_pem), signed)
     structure = (
         MIME_VERSION,
         ("Content-Type", b'application/pkcs7-mime; smime-type=enveloped-data;\r\n name="smime.p7m"'),
@@ -87,7 +74,7 @@ def sign_only(letter: Letter, signer: MailSigner | None, *, headers: OuterHeader
     if signer is None:
         content_type, body = write_body(letter)
         return write_fields((*outer, MIME_VERSION, ("Content-Type", content_type))) + CRLF + body + CRLF
-    return write_fields((*outer, MIME_VERSION)) + _signed(_payload(letter, headers, None), signer)
+    return write_fields((*outer, MIME_VERSION)) + _signed(_payload(letter, headers, None), signer, headers.date)
 
 
 def _payload(letter: Letter, headers: OuterHeaders, outer: tuple[tuple[str, bytes], ...] | None) -> bytes:
@@ -103,12 +90,9 @@ def _payload(letter: Letter, headers: OuterHeaders, outer: tuple[tuple[str, byte
     return write_fields(fields) + CRLF + body
 
 
-def _signed(payload: bytes, signer: MailSigner) -> bytes:
+def _signed(payload: bytes, signer: MailSigner, at: datetime) -> bytes:
     """A multipart/signed entity (its Content-Type line first) over exactly the bytes of `payload`."""
-    builder = PKCS7SignatureBuilder().set_data(payload).add_signer(signer.certificate, signer.key, hashes.SHA256())
-    for certificate in signer.chain:  # last: set_data() and add_signer() drop certificates that were added before
-        builder = builder.add_certificate(certificate)
-    signature = builder.sign(Encoding.DER, [PKCS7Options.Binary, PKCS7Options.DetachedSignature])
+    signature = cms.signature_over(payload, signer.certificate, signer.key, signer.chain, at)
     signature_part = (
         b'Content-Type: application/pkcs7-signature; name="smime.p7s"\r\n'
         b"Content-Transfer-Encoding: base64\r\n"

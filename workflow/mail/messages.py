@@ -5,8 +5,10 @@ library's writer is a hundred times slower.
 """
 
 import base64
+import binascii
 import hashlib
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -142,7 +144,11 @@ def write_body(letter: Letter) -> tuple[bytes, bytes]:
 
 def base64_lines(content: bytes) -> bytes:
     """base64 in lines of 76 characters, each ended by CRLF."""
-    return base64.encodebytes(content).replace(b"\n", CRLF)
+    encoded = binascii.b2a_base64(content, newline=False)
+    whole, rest = divmod(len(encoded), 76)
+    # One call that cuts them all: base64.encodebytes() goes line by line and takes twice as long.
+    lines = struct.unpack("76s" * whole + f"{rest}s", encoded)
+    return CRLF.join(lines) + (CRLF if rest else b"")
 
 
 def text_value(name: str, value: str) -> bytes:
