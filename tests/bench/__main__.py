@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,11 +43,19 @@ ROUNDS = 3
 @dataclass(frozen=True)
 class Path3:
     """Vote to mail server's answer on one database (three durable steps: approve, issue, deliver), in applications per second
-    of each round; and from the commit that owes a signature to the one that has it, in milliseconds."""
+    of each round; bare chains per second before, between and after the rounds; and from the commit that owes a signature to the
+    one that has it, in milliseconds."""
 
     per_second: list[float]
+    bare_per_second: list[float]
     p50_ms: float
     p95_ms: float
+
+    def ratios(self) -> list[float]:
+        """Each round beside the bare chains right before and right after it: a machine that others use, too, may have become
+        slower or quicker by the next one."""
+        beside = zip(self.per_second, self.bare_per_second, self.bare_per_second[1:], strict=False)
+        return [round(rate / statistics.mean(bare), 2) for rate, *bare in beside]
 
 
 def main() -> None:
@@ -70,9 +78,9 @@ def main() -> None:
 
 
 def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
-    """The path on both databases on one broker, in rounds, before, between and after runs of the bare chain.
+    """The path on both databases on one broker, in rounds, with runs of the bare chain between them.
 
-    The quickest round of each counts: a machine that others use, too, slows one round or another down, and speeds none up.
+    The median of a database's ratios counts.
     """
     valkey = ValkeyServer(home / "valkey")
     valkey.start()
@@ -83,45 +91,47 @@ def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
     )
     (home / "postgres").mkdir()
     postgres = stack.enter_context(running_postgres(home / "postgres", durable=True))
-    yardsticks = [bare_chains(valkey.url, count * 3)]
-    engine = create_engine(f"sqlite:///{home}/desk.sqlite3")
-    upgrade(engine)
-    sqlite = path_on(engine, home, valkey.url, keys, mail_keys, count)
-    yardsticks.append(bare_chains(valkey.url, count * 3))
-    engine = create_engine(postgres.add_database("desk"))
-    on_postgres = path_on(engine, home, valkey.url, keys, mail_keys, count)
-    yardsticks.append(bare_chains(valkey.url, count * 3))
-    return {
-        "cores": os.cpu_count(),
-        "applications": count,
-        "bare_chain_per_s": [round(each, 1) for each in yardsticks],
-        "sqlite": sqlite.__dict__,
-        "postgres": on_postgres.__dict__,
-        "ratio_sqlite": round(max(sqlite.per_second) / max(yardsticks), 2),
-        "ratio_postgres": round(max(on_postgres.per_second) / max(yardsticks), 2),
+    bare_chains = stack.enter_context(bare_worker(valkey.url))
+    engines = {
+        "sqlite": create_engine(f"sqlite:///{home}/desk.sqlite3"),
+        "postgres": create_engine(postgres.add_database("desk")),
     }
+    upgrade(engines["sqlite"])
+    figures: dict[str, object] = {"cores": os.cpu_count(), "applications": count}
+    for name, engine in engines.items():
+        path = path_on(engine, home, valkey.url, keys, mail_keys, count, bare_chains)
+        figures[name] = path.__dict__ | {"ratios": path.ratios()}
+        figures[f"ratio_{name}"] = statistics.median(path.ratios())
+    return figures
 
 
-def bare_chains(broker: str, count: int) -> float:
-    """Chains of three no-op tasks per second: sent and done, by as many worker processes as the desk gets."""
+@contextmanager
+def bare_worker(broker: str) -> Iterator[Callable[[int], float]]:
+    """Chains of three no-op tasks per second, sent and done: by as many worker processes as the desk gets, which wait meanwhile."""
     environ = {**os.environ, "LICDESK_BROKER_URL": broker}
     client = redis.Redis.from_url(broker)
-    client.delete("bare:done")
     command = ["-m", "celery", "-A", "tests.bench.bare:app", "worker", "--concurrency", str(PROCESSES + 1), *CELERY_TAIL]
-    with running(command, environ):
-        bare.app.conf.broker_url = broker
-        chain = bare.one.si() | bare.two.si() | bare.three.si()
-        chain.apply_async()
-        wait_until(lambda: int(client.get("bare:done") or 0) >= 1, 30, "the bare worker to be up")
+    bare.app.conf.broker_url = broker
+    chain = bare.one.si() | bare.two.si() | bare.three.si()
+
+    def bare_chains(count: int) -> float:
+        client.delete("bare:done")
         begin = time.perf_counter()
         for _ in range(count):
             chain.apply_async()
-        wait_until(lambda: int(client.get("bare:done") or 0) >= count + 1, 300, "the chains to end")
+        wait_until(lambda: int(client.get("bare:done") or 0) >= count, 300, "the chains to end")
         return count / (time.perf_counter() - begin)
 
+    with running(command, environ):
+        bare_chains(PROCESSES * 10)  # until every process has done something
+        yield bare_chains
 
-def path_on(engine: Engine, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int) -> Path3:
-    """Rounds of `count` applications, each of its own customer, from the submission to the mail server's answer."""
+
+def path_on(
+    engine: Engine, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int, bare_chains: Callable[[int], float]
+) -> Path3:
+    """Rounds of `count` applications, each of its own customer, from the submission to the mail server's answer, with as many
+    bare chains before, between and after them."""
     port = free_port()
     with running(["-m", "tests.bench.sink", str(port)], dict(os.environ)):
         company = company_on(engine, smtp_port=port, mail_keys=mail_keys, issuer_keys=keys, archive=home / "none")
@@ -132,12 +142,21 @@ def path_on(engine: Engine, home: Path, broker: str, keys: Path, mail_keys: Demo
                 stack.enter_context(running(command, {**os.environ, **environ}))
             warm_up(company, engine, tenants[:5])
             latencies = one_at_a_time(company, engine, tenants[5:30])
-            rates = [round_of(company, engine, tenants[at : at + count]) for at in range(30, len(tenants), count)]
+            bare_rates, rates = [bare_chains(count)], []
+            for at in range(30, len(tenants), count):
+                rates.append(round_of(company, engine, tenants[at : at + count]))
+                wait_until(lambda: quiet(engine), 300, "the letters about the deliveries to be sent")
+                bare_rates.append(bare_chains(count))
     company.here.transport.close()
     company.room.engine.dispose()
     engine.dispose()
     cuts = statistics.quantiles(latencies, n=20)
-    return Path3([round(rate, 1) for rate in rates], round(statistics.median(latencies), 1), round(cuts[18], 1))
+    return Path3(
+        [round(rate, 1) for rate in rates],
+        [round(rate, 1) for rate in bare_rates],
+        round(statistics.median(latencies), 1),
+        round(cuts[18], 1),
+    )
 
 
 def round_of(company: Company, engine: Engine, tenants: list[str]) -> float:
@@ -262,20 +281,14 @@ def show(figures: dict[str, object]) -> None:
     """The figures as a person reads them."""
     table = Table(title=f"License Desk on {figures['cores']} cores, {figures['applications']} applications a round")
     table.add_column("approve, issue, deliver")
-    for name in ("per second", "of the bare chain", "commit to signed, p50", "p95"):
+    for name in ("per second", "bare chains of three no-ops", "ratios", "median", "commit to signed, p50", "p95"):
         table.add_column(name, justify="right")
-    chains = figures["bare_chain_per_s"]
-    assert isinstance(chains, list)
-    table.add_row("bare Celery chain of three no-ops", ", ".join(map(str, chains)), "1.00", "", "")
     for name in ("sqlite", "postgres"):
         path = figures[name]
         assert isinstance(path, dict)
+        rates, bare_rates, ratios = (", ".join(map(str, path[each])) for each in ("per_second", "bare_per_second", "ratios"))
         table.add_row(
-            name,
-            ", ".join(map(str, path["per_second"])),
-            str(figures[f"ratio_{name}"]),
-            f"{path['p50_ms']} ms",
-            f"{path['p95_ms']} ms",
+            name, rates, bare_rates, ratios, str(figures[f"ratio_{name}"]), f"{path['p50_ms']} ms", f"{path['p95_ms']} ms"
         )
     console = Console(width=max(100, shutil.get_terminal_size().columns))
     console.print(table)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, insert, or_, update
+from sqlalchemy import CursorResult, and_, bindparam, insert, or_, update
 from sqlmodel import Session, col, select
 
 from workflow.db.queries.people import team_of
@@ -35,6 +35,17 @@ Part = TypeVar("Part", Revision, RequirementRow, VoteRow)
 
 MOST_IN_HAND = 20
 _INSERT_VOTE = insert(table_of(VoteRow))
+# Built once: each vote and each signature asks these, and building such a statement costs as much as running it.
+_BY_NUMBER = select(Application).where(Application.number == bindparam("number"))
+_REVISIONS = (
+    select(Revision).where(col(Revision.application).in_(bindparam("wanted", expanding=True))).order_by(col(Revision.number))
+)
+_VOTES = select(VoteRow).where(col(VoteRow.application).in_(bindparam("wanted", expanding=True))).order_by(col(VoteRow.id))
+_REQUIREMENTS = (
+    select(RequirementRow)
+    .where(col(RequirementRow.application).in_(bindparam("wanted", expanding=True)))
+    .order_by(RequirementRow.rule, RequirementRow.group_name)
+)
 Lent = Mapping[UUID, Collection[str]]
 """The groups of each colleague out of office whom somebody acts for."""
 NOTHING_LENT: Lent = MappingProxyType({})
@@ -75,7 +86,7 @@ def next_number(session: Session, now: datetime) -> str:
 
 def get_application(session: Session, number: str) -> Application:
     """The application with this number. Raises NotFound."""
-    found = session.exec(select(Application).where(Application.number == number)).one_or_none()
+    found = session.exec(_BY_NUMBER, params={"number": number}).one_or_none()
     if found is None:
         raise NotFound(f"There is no application {number[:40]}.")
     return found
@@ -150,8 +161,7 @@ def revisions_of(session: Session, application: UUID) -> Sequence[Revision]:
 
 def revisions_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[Revision]:
     """Every revision of these applications, oldest first."""
-    query = select(Revision).where(col(Revision.application).in_(wanted)).order_by(col(Revision.number))
-    return session.exec(query).all()
+    return session.exec(_REVISIONS, params={"wanted": list(wanted)}).all()
 
 
 def contributors(session: Session, application: UUID) -> frozenset[UUID]:
@@ -161,11 +171,8 @@ def contributors(session: Session, application: UUID) -> frozenset[UUID]:
 
 def requirements_of(session: Session, application: Application) -> Sequence[RequirementRow]:
     """What the policy asked for when the current revision was submitted."""
-    return session.exec(
-        select(RequirementRow)
-        .where(RequirementRow.application == application.id, RequirementRow.revision == application.revision)
-        .order_by(RequirementRow.rule, RequirementRow.group_name)
-    ).all()
+    asked = requirements_of_all(session, [application.id])
+    return [row for row in asked if row.revision == application.revision]
 
 
 def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
@@ -175,16 +182,12 @@ def votes_on(session: Session, application: UUID) -> Sequence[VoteRow]:
 
 def requirements_of_all(session: Session, wanted: Collection[UUID]) -> Sequence[RequirementRow]:
     """What the policy asked for when any revision of these applications was submitted."""
-    return session.exec(
-        select(RequirementRow)
-        .where(col(RequirementRow.application).in_(wanted))
-        .order_by(RequirementRow.rule, RequirementRow.group_name)
-    ).all()
+    return session.exec(_REQUIREMENTS, params={"wanted": list(wanted)}).all()
 
 
 def votes_on_all(session: Session, wanted: Collection[UUID]) -> Sequence[VoteRow]:
     """Every vote on any revision of these applications, in the order they were cast."""
-    return session.exec(select(VoteRow).where(col(VoteRow.application).in_(wanted)).order_by(col(VoteRow.id))).all()
+    return session.exec(_VOTES, params={"wanted": list(wanted)}).all()
 
 
 def grouped(rows: Iterable[Part]) -> dict[UUID, list[Part]]:

@@ -81,18 +81,17 @@ def newest_version(session: Session, license_id: str) -> IssuedLicense | None:
     ).first()
 
 
+_MAY_COUNT = (Standing.ACTIVATED, Standing.ISSUED, Standing.SCHEDULED, Standing.EXPIRED)
+_MAY_BE_IN_FORCE = (
+    select(IssuedLicense)
+    .where(IssuedLicense.environment == bindparam("environment"), col(IssuedLicense.standing).in_(_MAY_COUNT))
+    .order_by(col(IssuedLicense.version).desc())
+)
+
+
 def in_force(session: Session, environment: UUID) -> IssuedLicense | None:
     """What an environment runs on: the activated license, else the newest one that was issued and not overtaken."""
-    return in_force_among(
-        session.exec(
-            select(IssuedLicense)
-            .where(IssuedLicense.environment == environment, col(IssuedLicense.standing).in_(_MAY_COUNT))
-            .order_by(col(IssuedLicense.version).desc())
-        ).all()
-    )
-
-
-_MAY_COUNT = (Standing.ACTIVATED, Standing.ISSUED, Standing.SCHEDULED, Standing.EXPIRED)
+    return in_force_among(session.exec(_MAY_BE_IN_FORCE, params={"environment": environment}).all())
 
 
 def in_force_among(newest_first: Sequence[IssuedLicense]) -> IssuedLicense | None:

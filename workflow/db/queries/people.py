@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, tuple_
+from sqlalchemy import bindparam, or_, tuple_
 from sqlmodel import Session, col, select
 
 from workflow.db.tables import ApiToken, Person, Recipient, RoleGrant, SignedIn
@@ -81,15 +81,17 @@ def _held(grant: Grant, since: datetime, until: datetime) -> bool:
     return same_person and grant.granted_at <= since and (grant.revoked_at is None or grant.revoked_at > until)
 
 
+_STANDING = (
+    select(Person.id, Person.email, Person.credentials_at, RoleGrant.role, RoleGrant.granted_at, RoleGrant.revoked_at)  # type: ignore[call-overload]  # SQLModel types four columns at most
+    .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
+    .where(col(Person.id).in_(bindparam("wanted", expanding=True)))
+)
+
+
 def standing_of(session: Session, wanted: Collection[UUID]) -> Standing:
     """What these people held and when, in one look."""
     found: dict[UUID, list[Grant]] = {}
-    rows = session.exec(
-        select(Person.id, Person.email, Person.credentials_at, RoleGrant.role, RoleGrant.granted_at, RoleGrant.revoked_at)  # type: ignore[call-overload]  # SQLModel types four columns at most
-        .join(RoleGrant, col(RoleGrant.person) == col(Person.id))
-        .where(col(Person.id).in_(wanted))
-    )
-    for person, email, credentials_at, role, granted_at, revoked_at in rows:
+    for person, email, credentials_at, role, granted_at, revoked_at in session.exec(_STANDING, params={"wanted": list(wanted)}):
         found.setdefault(person, []).append(Grant(email, credentials_at, Role(role), granted_at, revoked_at))
     return Standing(found)
 
