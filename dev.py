@@ -177,6 +177,9 @@ def find_test_tools() -> None:
         "chromium": any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
         "libatomic1": sys.platform != "linux" or loads("libatomic.so.1"),  # playwright's own program needs it
         "openssl": bool(shutil.which("openssl")),
+        "gpg": bool(shutil.which("gpg")),
+        "gpg-agent": bool(shutil.which("gpg-agent")),
+        "gpgsm": bool(shutil.which("gpgsm")),
         "postfix": bool(shutil.which("postfix", path=SYSTEM_PATH)),
         "dovecot-imapd": bool(shutil.which("dovecot", path=SYSTEM_PATH)),
     }

@@ -1,4 +1,4 @@
-"""Delivering licenses: the encrypted message with the file, or the link for someone without a certificate."""
+"""Delivering licenses: the encrypted message with the file, or the link for someone without certificate and key."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +20,7 @@ from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.mail import letters
 from workflow.services.delivery import (
+    ENCRYPTED,
     LICENSE_DELIVERY,
     PORTAL_TTL,
     Addressee,
@@ -71,7 +72,7 @@ def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSe
 def _built(here: Runtime, job: ClaimedJob, parcel: Parcel) -> Built:
     desk = facts.sender(here.desk)
     issued = facts.license_facts(here.desk, parcel.issued, parcel.content)
-    if parcel.to.channel is Channel.SMIME:
+    if parcel.to.channel in ENCRYPTED:
         letter = letters.license_delivery(parcel.to.name, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
         built = mailing.encrypted(here, job, parcel.to, letter, LICENSE_DELIVERY)
         token = None

@@ -18,9 +18,11 @@ from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
 from workflow.domain.delivery import Channel, DeliveryState, Settled
 from workflow.domain.roles import system
+from workflow.errors import Misconfigured
 from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
+from workflow.mail.openpgp import encrypt_to_key
 from workflow.mail.outcomes import Accepted, Failure, TransportError
 from workflow.services import delivery as services
 from workflow.services.delivery import Addressee, Built
@@ -30,6 +32,13 @@ from workflow.times import utc_now, wall_now
 log = logging.getLogger("workers.mailing")
 
 MAILER = system("mail worker")
+
+
+class NothingToSignWith(Misconfigured):
+    """The desk has no key to sign mail of this kind with, so it is not sent."""
+
+    code = "mail.nothing_to_sign_with"
+
 
 OnAccepted = Callable[[Session, Delivery, datetime], None]
 
@@ -42,11 +51,25 @@ def in_clear(here: Runtime, job: ClaimedJob, to: Addressee, letter: Letter, kind
 
 
 def encrypted(here: Runtime, job: ClaimedJob, to: Addressee, letter: Letter, kind: str) -> Built:
-    """A letter encrypted to the addressee's certificate. There is no way from here to plain mail."""
-    assert to.certificate is not None, "only an addressee with a certificate gets a license"
-    assert here.signer is not None, "the worker refuses to start deliveries without a mail signer"
+    """A letter encrypted to the addressee's certificate or OpenPGP key. There is no way from here to plain mail.
+
+    Raises NothingToSignWith: what nobody signed would be thrown away by a careful reader.
+    """
+    assert to.encrypts_to is not None, "only an addressee with a certificate or a key gets a license"
     headers = _headers(here, job, to)
-    mime = encrypt_for(letter, to.certificate, here.signer, headers=headers)
+    match to.channel:
+        case Channel.SMIME:
+            if here.signer is None:
+                raise NothingToSignWith("Set LICDESK_MAIL_SIGNER_CERTIFICATE and LICDESK_MAIL_SIGNER_KEY.")
+            mime = encrypt_for(letter, to.encrypts_to, here.signer, headers=headers)
+        case Channel.OPENPGP:
+            if here.openpgp is None:
+                raise NothingToSignWith("Set LICDESK_MAIL_OPENPGP_KEY, or take the OpenPGP key off this recipient.")
+            mime = encrypt_to_key(letter, to.encrypts_to, here.openpgp, headers=headers)
+        case Channel.PORTAL | Channel.SIGNED:
+            raise AssertionError("a channel that is not encrypted")
+        case _:
+            assert_never(to.channel)
     return Built(to=to, kind=kind, subject=letter.subject, message_id=headers.message_id, mime=mime)
 
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from workers.claims import Claimant
 from workflow.database import create_engine
 from workflow.mail.archives import check_archive
 from workflow.mail.encryption import MailSigner
+from workflow.mail.openpgp import OpenPGPSigner
 from workflow.mail.transport import MailTransport
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import WorkerSettings, load
@@ -28,6 +30,7 @@ class Runtime:
     transport: MailTransport
     signer: MailSigner | None
     owner: str
+    openpgp: OpenPGPSigner | None = None
 
     @property
     def claimant(self) -> Claimant:
@@ -41,10 +44,21 @@ def runtime() -> Runtime:
     settings = load(WorkerSettings)
     if settings.mail_archive is not None:
         check_archive(settings.mail_archive)
-    signer = None
+    signer, openpgp = None, None
     if settings.mail_signer_certificate is not None and settings.mail_signer_key is not None:
         signer = MailSigner.load(
-            settings.mail_signer_certificate, settings.mail_signer_key, address=settings.mail_sender, at=wall_now()
+            settings.mail_signer_certificate,
+            settings.mail_signer_key,
+            _opened_with(settings.mail_signer_password),
+            address=settings.mail_sender,
+            at=wall_now(),
+        )
+    if settings.mail_openpgp_key is not None:
+        openpgp = OpenPGPSigner.load(
+            settings.mail_openpgp_key,
+            _opened_with(settings.mail_openpgp_password),
+            address=settings.mail_sender,
+            at=wall_now(),
         )
     return Runtime(
         settings=settings,
@@ -53,7 +67,12 @@ def runtime() -> Runtime:
         transport=MailTransport(settings),
         signer=signer,
         owner=owner_name("general"),
+        openpgp=openpgp,
     )
+
+
+def _opened_with(password: SecretStr | None) -> bytes | None:
+    return password.get_secret_value().encode() if password is not None else None
 
 
 def owner_name(kind: str) -> str:

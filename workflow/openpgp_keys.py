@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,11 @@ def read_openpgp_key(data: bytes, address: str, at: datetime) -> RecipientKey:
     )
 
 
+def is_installed() -> bool:
+    """Whether the optional library is there."""
+    return find_spec("pysequoia") is not None
+
+
 @cache
 def sequoia() -> ModuleType:
     """The library. Raises OpenPGPNotInstalled: it is an extra, so it is loaded when it is needed and not before."""
@@ -147,6 +153,15 @@ def sequoia() -> ModuleType:
     except ImportError as error:
         raise OpenPGPNotInstalled("OpenPGP needs one more package here. Run: pip install 'license-desk[openpgp]'") from error
     return pysequoia
+
+
+def has_user_id(certificate: "Cert", address: str) -> bool:
+    """Whether one of the user ids that count is for this address."""
+    packets = sequoia().packet.PacketPile.from_bytes(bytes(certificate))
+    counting = {str(each) for each in certificate.user_ids}
+    return address.casefold() in {
+        each.user_id_email.casefold() for each in packets if each.user_id in counting and each.user_id_email is not None
+    }
 
 
 @dataclass

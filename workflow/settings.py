@@ -130,6 +130,12 @@ class MailSettings:
     """the same for letters and reminders"""
     mail_signer_certificate: Path | None = None
     mail_signer_key: Path | None = None
+    mail_signer_password: SecretStr | None = None
+    """opens the mail signer's key when it is encrypted; use LICDESK_MAIL_SIGNER_PASSWORD_FILE"""
+    mail_openpgp_key: Path | None = None
+    """the OpenPGP key, private, that signs mail to recipients with an OpenPGP key; without it none is sent to them"""
+    mail_openpgp_password: SecretStr | None = None
+    """opens the OpenPGP key when it is encrypted; use LICDESK_MAIL_OPENPGP_PASSWORD_FILE"""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tests.e2e.people import (
 from workflow.cli import cast
 from workflow.cli.stack import NotRunning, ProcessState
 from workflow.domain.application import Status
+from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.domain.terms import EnvironmentName
 
@@ -116,7 +117,7 @@ def everything_sent_once(house: House, number: str) -> None:
     assert [seen[each.message_id] for each in owed] == [1] * len(owed)
     name = f"{issued.license_id}-v{issued.version}.lic"
     to = sorted(each["to"].split("<")[-1].strip("> ") for each in caught if name in each["file_names"])
-    assert to == sorted(each.email for each in cast.RECIPIENTS if each.has_certificate)
+    assert to == sorted(each.email for each in cast.RECIPIENTS if each.channel is not Channel.PORTAL)
 
 
 def test_each_process_is_killed_once_on_the_path_and_the_license_is_activated(fragile_house: House) -> None:

@@ -1,5 +1,6 @@
 """What the inbox says about a message. "Signed by" must never be said of anything else."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,13 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import load_pem_x509_certificate
 
 from tests.inbox.conftest import delivery, headers, sealed, signed
-from tests.mail.conftest import SENDER, Post
+from tests.mail.conftest import CURVE_ADMIN, PGP_ADMIN, SENDER, Post
 from tests.mail.samples import RAW
 from workflow.errors import Misconfigured
 from workflow.inbox.opening import Keyring, Opened, open_message
 from workflow.mail.demo_keys import make_authority, make_signer
+from workflow.mail.demo_openpgp import write_demo_openpgp
 from workflow.mail.encryption import MailSigner, encrypt_for, sign_only
-from workflow.mail.messages import Letter
+from workflow.mail.messages import Letter, Mailbox
+from workflow.mail.openpgp import OpenPGPSigner, encrypt_to_key
 from workflow.times import wall_now
 
 
@@ -28,6 +31,11 @@ def opened(raw: bytes, keyring: Keyring) -> Opened:
     return open_message(raw, keyring, wall_now())
 
 
+def sealed_with_openpgp(post: Post, signer: OpenPGPSigner | None = None) -> bytes:
+    key = post.openpgp_files.recipients[PGP_ADMIN].read_bytes()
+    return encrypt_to_key(delivery(), key, signer or post.openpgp, headers=headers(1, PGP_ADMIN))
+
+
 def test_a_delivery_opens_with_subject_words_and_file(post: Post, keyring: Keyring) -> None:
     found = opened(sealed(post), keyring)
     assert found.encrypted
@@ -38,6 +46,50 @@ def test_a_delivery_opens_with_subject_words_and_file(post: Post, keyring: Keyri
     assert [(file.name, file.content) for file in found.files] == [("PROD-7K3QM-X2V9D-4HTRB-v3.lic", RAW)]
     assert found.text == delivery().text
     assert found.html.strip() == delivery().html.strip()
+
+
+def test_a_delivery_to_a_key_on_a_curve_opens_too(post: Post, keyring: Keyring) -> None:
+    found = opened(encrypt_for(delivery(), post.certificate(CURVE_ADMIN), post.signer, headers=headers(1)), keyring)
+    assert (found.encrypted, found.readable, found.signed) == (True, True, True)
+    assert [file.content for file in found.files] == [RAW]
+
+
+def test_a_delivery_by_openpgp_opens_and_brings_the_desks_key(post: Post, keyring: Keyring) -> None:
+    raw = sealed_with_openpgp(post)
+    found = opened(raw, keyring)
+    assert (found.encrypted, found.readable) == (True, True)
+    assert (found.signed, found.signature) == (True, f"Signed by {SENDER}.")
+    assert (found.subject, found.outer_subject) == (delivery().subject, "Encrypted message from the license desk")
+    assert found.text == delivery().text
+    name = f"OpenPGP_0x{post.openpgp.fingerprint.upper()}.asc"
+    assert [file.content for file in found.files if file.name != name] == [RAW]
+    assert [file.content.decode() for file in found.files if file.name == name] == [post.openpgp.public]
+
+
+def test_an_openpgp_signature_of_a_stranger_is_not_believed(post: Post, keyring: Keyring, tmp_path: Path) -> None:
+    """Also when the stranger's key says that it is the desk's."""
+    strange = write_demo_openpgp(tmp_path / "d", tmp_path / "i", recipients=[], signer=Mailbox(SENDER, "License desk"))
+    signer = OpenPGPSigner.load(strange.signer, address=SENDER, at=wall_now() + timedelta(seconds=2))
+    found = opened(sealed_with_openpgp(post, signer), keyring)
+    assert (found.readable, found.signed) == (True, False)
+    assert found.signature == "Not signed by someone this inbox trusts."
+
+
+def test_an_openpgp_signer_who_is_not_the_sender_is_not_believed(post: Post, keyring: Keyring) -> None:
+    forged = replace(headers(1, PGP_ADMIN), sender=Mailbox("boss@serviceme.example"))
+    key = post.openpgp_files.recipients[PGP_ADMIN].read_bytes()
+    found = opened(encrypt_to_key(delivery(), key, post.openpgp, headers=forged), keyring)
+    assert not found.signed
+    assert "not the sender's" in found.signature
+
+
+def test_no_changed_character_of_an_openpgp_message_goes_unnoticed(post: Post, keyring: Keyring) -> None:
+    raw = sealed_with_openpgp(post)
+    first, last = raw.index(b"-----BEGIN PGP MESSAGE"), raw.index(b"-----END PGP MESSAGE")
+    for place in range(first + 60, last - 10, (last - first) // 40):
+        changed = raw[:place] + (b"A" if raw[place : place + 1] != b"A" else b"B") + raw[place + 1 :]
+        found = opened(changed, keyring)
+        assert not found.signed or found.files == opened(raw, keyring).files  # what the armor adds is not the message
 
 
 def test_without_the_key_only_the_outside_shows(post: Post, tmp_path: Path) -> None:
@@ -133,7 +185,8 @@ def test_words_slipped_in_beside_the_signed_part_are_not_shown_as_signed(post: P
 
 @pytest.mark.parametrize("step", range(40))
 def test_no_truncation_makes_it_fail(post: Post, keyring: Keyring, step: int) -> None:
-    for raw in (sealed(post), signed(post, 1)):
+    on_curve = encrypt_for(delivery(), post.certificate(CURVE_ADMIN), post.signer, headers=headers(1))
+    for raw in (sealed(post), signed(post, 1), on_curve, sealed_with_openpgp(post)):
         cut = raw[: len(raw) * step // 40]
         assert not opened(cut, keyring).signed
 
@@ -149,12 +202,14 @@ def test_no_truncation_makes_it_fail(post: Post, keyring: Keyring, step: int) ->
         'Content-Type: multipart/signed; boundary="ü"\r\n\r\n--ü\r\n\r\nx\r\n--ü\r\n\r\ny\r\n--ü--\r\n'.encode(),
         b"Content-Type: application/pkcs7-mime\r\n\r\nnot base64",
         b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nMAA=\r\n",
+        b'Content-Type: multipart/encrypted; boundary="a"\r\n\r\n--a\r\n\r\nx\r\n--a\r\n\r\ny\r\n--a--\r\n',
+        b"Content-Type: multipart/encrypted\r\n\r\nx",
         b"Content-Type: text/plain; charset=klingon\r\n\r\nnuqneH",
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n=====",
         b"Subject: =?utf-8?B?\xff?=\r\nTo: @@@\r\nDate: never\r\nMessage-ID: <\r\n\r\nx",
         b"To: a@b.example, c@d.example\r\nFrom:\r\n\r\nx",
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_nothing_that_arrives_can_break_the_inbox(raw: bytes, keyring: Keyring) -> None:
     assert not opened(raw, keyring).signed

@@ -186,10 +186,10 @@ def test_who_has_a_good_certificate_gets_the_file_and_who_has_none_a_link(office
     number = office.issued(recipients=[WEI, YU])
     wei = parcel(office, office.claim(office.delivery_job(number, WEI)), authorities)
     yu = parcel(office, office.claim(office.delivery_job(number, YU)), authorities)
-    assert (wei.to.channel, wei.to.certificate is not None) == (Channel.SMIME, True)
+    assert (wei.to.channel, wei.to.encrypts_to is not None) == (Channel.SMIME, True)
     with office.work() as session:
         assert wei.to.fingerprint == recipient_of(session).fingerprint
-    assert (yu.to.channel, yu.to.certificate) == (Channel.PORTAL, None)
+    assert (yu.to.channel, yu.to.encrypts_to) == (Channel.PORTAL, None)
 
 
 def test_a_certificate_that_is_not_trusted_any_more_means_a_link_never_plain_mail(
@@ -202,7 +202,7 @@ def test_a_certificate_that_is_not_trusted_any_more_means_a_link_never_plain_mai
     number = office.issued()
     job = office.claim(office.delivery_job(number))
     sent = parcel(office, job, (other.authority.read_bytes(),))
-    assert (sent.to.channel, sent.to.certificate) == (Channel.PORTAL, None)
+    assert (sent.to.channel, sent.to.encrypts_to) == (Channel.PORTAL, None)
 
 
 def test_a_certificate_that_has_ended_means_a_link(office: Office, mail_keys: DemoFiles) -> None:

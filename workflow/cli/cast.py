@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from workflow.domain.delivery import Channel
 from workflow.domain.roles import Role
 
 
@@ -18,11 +19,17 @@ class DemoPerson:
 
 @dataclass(frozen=True)
 class DemoRecipient:
-    """An administrator at the customer. Without a certificate a delivery takes the portal."""
+    """An administrator at the customer, and the way a license takes to them. `on_curve`: their certificate's key is no RSA."""
 
     name: str
     email: str
-    has_certificate: bool
+    channel: Channel
+    on_curve: bool = False
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether mail to them is S/MIME."""
+        return self.channel is Channel.SMIME
 
 
 TENANT_ID: Final = "T-20817"
@@ -40,7 +47,8 @@ STAFF: Final = (LIAISON, APPROVER, SECOND_APPROVER, OPERATOR, AUDITOR)
 
 ADMINISTRATOR: Final = DemoPerson("Zhang Wei", "wei.zhang@harbourline.example", Role.ADMINISTRATOR, "uploads and activates")
 RECIPIENTS: Final = (
-    DemoRecipient(ADMINISTRATOR.name, ADMINISTRATOR.email, has_certificate=True),
-    DemoRecipient("Platform operations", "admins@harbourline.example", has_certificate=True),
-    DemoRecipient("Chen Yu", "yu.chen@harbourline.example", has_certificate=False),
+    DemoRecipient(ADMINISTRATOR.name, ADMINISTRATOR.email, Channel.SMIME),
+    DemoRecipient("Platform operations", "admins@harbourline.example", Channel.SMIME, on_curve=True),
+    DemoRecipient("Guo Lan", "lan.guo@harbourline.example", Channel.OPENPGP),
+    DemoRecipient("Chen Yu", "yu.chen@harbourline.example", Channel.PORTAL),
 )

@@ -13,7 +13,9 @@ import workflow.db.migrations
 from workflow.cli import cast
 from workflow.cli.data_files import Files
 from workflow.cli.installation import MAIL_SENDER, Installation, Process
+from workflow.domain.delivery import Channel
 from workflow.errors import Misconfigured
+from workflow.openpgp_keys import is_installed
 
 # No characters that look alike: people type this from one window into another.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -58,6 +60,8 @@ def _independent(installation: Installation) -> list[Step]:
     files = installation.files
     environ = installation.environ_for(Process.DESK)
     with_certificate = ",".join(each.email for each in cast.RECIPIENTS if each.has_certificate)
+    on_curve = ",".join(each.email for each in cast.RECIPIENTS if each.on_curve)
+    with_key = [f"{each.name} <{each.email}>" for each in cast.RECIPIENTS if each.channel is Channel.OPENPGP]
     return [
         Step(
             "keys",
@@ -73,6 +77,7 @@ def _independent(installation: Installation) -> list[Step]:
             (
                 *("mail", "init", "--directory", str(files.mail), "--inbox-keys", str(files.inbox_keys)),
                 *("--recipients", with_certificate, "--signer-address", MAIL_SENDER),
+                *("--on-curve", on_curve, "--openpgp", ",".join(with_key if is_installed() else [])),
             ),
             environ,
             files.mail / "ca.pem",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from workflow.cli import serving
 from workflow.cli.data_files import Files
 from workflow.cli.supervisor import Probe, Program, answers_http, both, greets, says
+from workflow.openpgp_keys import is_installed
 from workflow.settings import (
     PREFIX,
     BeatSettings,
@@ -105,6 +106,7 @@ class Installation:
             "mail_archive": f"maildir:{files.maildir}",
             "mail_signer_certificate": str(files.mail / "signer.pem"),
             "mail_signer_key": str(files.mail / "signer.key"),
+            **({"mail_openpgp_key": str(files.mail / "signer.asc")} if is_installed() else {}),
             "mail_ca": str(files.mail / "ca.pem"),
             "console_dir": str(files.console),
             "console_public_url": urls["console"],

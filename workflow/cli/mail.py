@@ -7,9 +7,11 @@ import typer
 
 from workflow.cli.on_database import said_plainly
 from workflow.mail.demo_keys import write_demo_keys
+from workflow.mail.demo_openpgp import write_demo_openpgp
+from workflow.mail.messages import Mailbox
 from workflow.times import wall_now
 
-app = typer.Typer(help="Certificates of the desk's mail.", no_args_is_help=True)
+app = typer.Typer(help="Certificates and keys of the desk's mail.", no_args_is_help=True)
 
 
 @app.callback()
@@ -23,13 +25,35 @@ def init(
     recipients: Annotated[str, typer.Option(help="Addresses of the demo's recipients, comma separated.")],
     inbox_keys: Annotated[Path, typer.Option(help="Where the recipients' keys go, for the inbox alone.")],
     signer_address: Annotated[str, typer.Option(help="The address the desk's mail comes from.")],
+    on_curve: Annotated[str, typer.Option(help="Those of them whose key is on a curve (P-256) instead of RSA.")] = "",
+    openpgp: Annotated[str, typer.Option(help="Recipients with an OpenPGP key: NAME <ADDRESS>, comma separated.")] = "",
 ) -> None:
-    """Make the demo's mail authority, the signer's certificate and certificates for recipients. Repeating it changes
-    nothing; a production desk gets its signer from a real authority."""
-    addresses = [each.strip() for each in recipients.split(",") if each.strip()]
+    """Make the demo's mail authority, the signer's certificate and certificates for recipients; with --openpgp the desk's
+    OpenPGP key and theirs, too. Repeating it changes nothing; a production desk gets its signer from a real authority."""
     with said_plainly():
-        files = write_demo_keys(directory, inbox_keys, recipients=addresses, signer_address=signer_address, now=wall_now())
+        files = write_demo_keys(
+            directory,
+            inbox_keys,
+            recipients=_listed(recipients),
+            signer_address=signer_address,
+            now=wall_now(),
+            on_curve=_listed(on_curve),
+        )
+        with_key = [Mailbox.parse(each) for each in _listed(openpgp)]
+        keys = (
+            write_demo_openpgp(directory, inbox_keys, recipients=with_key, signer=Mailbox(signer_address, "License desk"))
+            if with_key
+            else None
+        )
     typer.echo(f"authority     {files.authority}")
     typer.echo(f"signer        {files.signer_certificate}")
     for address, path in files.recipients.items():
         typer.echo(f"recipient     {path}  ({address})")
+    if keys is not None:
+        typer.echo(f"OpenPGP key   {keys.signer}")
+        for address, path in keys.recipients.items():
+            typer.echo(f"recipient     {path}  ({address})")
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]

@@ -15,10 +15,12 @@ from workflow.database import create_engine, transaction
 from workflow.db.queries import customers as found
 from workflow.db.queries import people
 from workflow.db.tables import Tenant
+from workflow.domain.delivery import Channel
 from workflow.domain.roles import Actor, Role
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Misconfigured
 from workflow.mail.demo_keys import file_stem
+from workflow.openpgp_keys import is_installed
 from workflow.services import accounts, customers, receipts
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import ConsoleSettings, Database, Mode, load
@@ -37,7 +39,7 @@ class DemoOnly(Misconfigured):
 @said_plainly()
 def seed(
     password_file: Annotated[Path, typer.Option(help="Holds the password of every demo account.")],
-    certificates: Annotated[Path, typer.Option(help="The recipients' certificates, ADDRESS.pem each.")],
+    certificates: Annotated[Path, typer.Option(help="The recipients' certificates and keys, ADDRESS.pem or .asc.")],
 ) -> None:
     """Make the demo's accounts, customer and recipients; those that exist stay as they are."""
     settings = _demo_settings()
@@ -119,14 +121,15 @@ def _customer(session: Session, desk: Desk, certificates: Path, now: datetime) -
         customers.add_environment(session, liaison, tenant, name, "", now)
     for each in cast.RECIPIENTS:
         if found.find_recipient(session, tenant.id, each.email) is None:
-            path = certificates / f"{file_stem(each.email)}.pem"
+            stem = certificates / file_stem(each.email)
             customers.add_recipient(
                 session,
                 liaison,
                 tenant,
                 name=each.name,
                 address=each.email,
-                certificate=path.read_bytes() if each.has_certificate else None,
+                certificate=Path(f"{stem}.pem").read_bytes() if each.channel is Channel.SMIME else None,
+                openpgp_key=Path(f"{stem}.asc").read_bytes() if each.channel is Channel.OPENPGP and is_installed() else None,
                 authorities=desk.mail_authorities,
                 now=now,
                 wall=wall_now(),

@@ -11,13 +11,16 @@ from email.utils import parseaddr
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs7
 
 from workflow.errors import Misconfigured
+from workflow.inbox.envelopes import decrypt_agreed
+from workflow.inbox.pgp import OpenPGPKeys, told_about
 from workflow.inbox.signatures import check_signature
 
-ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+SMIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+OPENPGP_TYPE = "multipart/encrypted"
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,13 @@ class Opened:
 
 
 class Keyring:
-    """The demo recipients' certificates with their keys, and the mail authority that vouches for the desk's signer."""
+    """The demo recipients' certificates with their keys, the mail authority that vouches for the desk's signer, and OpenPGP
+    keys: the recipients' private ones, the desk's public one."""
 
     def __init__(self, keys: Path, authority: Path | None) -> None:
-        """Reads both once. Raises Misconfigured for a file that cannot be used."""
+        """Reads all once. Raises Misconfigured for a file that cannot be used."""
         self._keys = [_recipient_key(path) for path in sorted(keys.glob("*.pem"))]
+        self.openpgp = OpenPGPKeys.read(sorted(keys.glob("*.asc")))
         try:
             self.authority = authority.read_bytes() if authority else None
         except OSError as error:
@@ -64,20 +69,22 @@ class Keyring:
         """The content, with whichever key fits; None when none does."""
         for certificate, key in self._keys:
             try:
+                if isinstance(key, ec.EllipticCurvePrivateKey):
+                    return decrypt_agreed(enveloped, certificate, key)
                 return pkcs7.pkcs7_decrypt_der(enveloped, certificate, key, [])
             except ValueError:  # another recipient's
                 continue
         return None
 
 
-def _recipient_key(path: Path) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+def _recipient_key(path: Path) -> tuple[x509.Certificate, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]:
     try:
         pem = path.read_bytes()
         certificate, key = x509.load_pem_x509_certificate(pem), load_pem_private_key(pem, None)
     except (OSError, ValueError, TypeError) as error:
         raise Misconfigured(f"{path} can't be read. It must hold a certificate and its key, both PEM.") from error
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise Misconfigured(f"The key in {path} must be RSA.")
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise Misconfigured(f"The key in {path} must be RSA, or on an elliptic curve.")
     return certificate, key
 
 
@@ -92,12 +99,22 @@ def open_message(raw: bytes, keyring: Keyring, received_at: datetime) -> Opened:
         outer_subject=_words(outer, "Subject"),
         outer_fields=tuple((name, _decoded(str(value))) for name, value in outer.items()),
     )
-    entity: bytes | None = raw
-    if encrypted := outer.get_content_type() in ENCRYPTED:
-        entity = keyring.decrypt(_content(outer))
-    if entity is None:
-        return replace(outside, encrypted=True, readable=False, signature="Nobody here has the key to this.")
-    content, signed, signature = _verified(entity, keyring.authority, received_at)
+    unreadable = replace(outside, encrypted=True, readable=False, signature="Nobody here has the key to this.")
+    encrypted = True
+    if outer.get_content_type() == OPENPGP_TYPE:
+        opened = keyring.openpgp.decrypt(_openpgp_message(outer))
+        if opened is None:
+            return unreadable
+        content, signer = _parsed(opened[0]), opened[1]
+        signed, signature = told_about(signer, _address(content, "From") or _address(outer, "From"))
+    elif outer.get_content_type() in SMIME_TYPES:
+        decrypted = keyring.decrypt(_content(outer))
+        if decrypted is None:
+            return unreadable
+        content, signed, signature = _verified(decrypted, keyring.authority, received_at)
+    else:
+        encrypted = False
+        content, signed, signature = _verified(raw, keyring.authority, received_at)
     texts = {part.get_content_type(): _text(part) for part in reversed(_leaves(content)) if not _is_file(part)}
     return replace(
         outside,
@@ -130,6 +147,13 @@ def _verified(entity: bytes, authority: bytes | None, at: datetime) -> tuple[Mes
     # The sender that counts is the one inside the signature: anybody can write another outside.
     sender = _address(content, "From") or _address(message, "From")
     return content, *check_signature(signed_bytes, _content(parts[1]), sender=sender, authority=authority, at=at)
+
+
+def _openpgp_message(outer: Message) -> bytes:
+    """The second part of RFC 3156; nothing when it is not there."""
+    payload = outer.get_payload()
+    parts = [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
+    return _content(parts[1]) if len(parts) == 2 else b""
 
 
 def _parsed(raw: bytes) -> Message:

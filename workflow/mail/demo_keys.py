@@ -3,7 +3,7 @@
 It lives beside the mail code and not in the inbox, because the command that writes these files may not import the inbox.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,12 +48,19 @@ class DemoFiles:
 
 
 def write_demo_keys(
-    directory: Path, inbox_keys: Path, *, recipients: Iterable[str], signer_address: str, now: datetime
+    directory: Path,
+    inbox_keys: Path,
+    *,
+    recipients: Iterable[str],
+    signer_address: str,
+    now: datetime,
+    on_curve: Collection[str] = (),
 ) -> DemoFiles:
     """Makes authority, signer and recipients, once; a complete set is left as it is.
 
     `directory` gets what the desk needs (ca.pem, signer.pem, signer.key, recipients/ADDRESS.pem), `inbox_keys` gets the
-    recipients' certificates and keys. The authority's own key is not kept: nobody can add to a demo's authority later.
+    recipients' certificates and keys; RSA, or P-256 for those in `on_curve`. The authority's own key is not kept: nobody can
+    add to a demo's authority later.
     Raises PartialKeys when only some files exist, UnsafeHeader for an address that is none.
     """
     addresses = [Mailbox(each).address for each in recipients]
@@ -76,13 +83,13 @@ def write_demo_keys(
     signer_key = ec.generate_private_key(ec.SECP256R1())
     signer = make_signer(authority, signer_key, signer_address, now)
     for address in addresses:
-        key = rsa.generate_private_key(65537, 2048)
+        key = ec.generate_private_key(ec.SECP256R1()) if address in on_curve else rsa.generate_private_key(65537, 2048)
         certificate = make_recipient(authority, key, address, now).public_bytes(Encoding.PEM)
-        _write(held[address], certificate + key_pem(key), private=True)
-        _write(files.recipients[address], certificate)
-    _write(files.signer_key, key_pem(signer_key), private=True)
-    _write(files.signer_certificate, signer.public_bytes(Encoding.PEM))
-    _write(files.authority, authority.certificate.public_bytes(Encoding.PEM))
+        write_file(held[address], certificate + key_pem(key), private=True)
+        write_file(files.recipients[address], certificate)
+    write_file(files.signer_key, key_pem(signer_key), private=True)
+    write_file(files.signer_certificate, signer.public_bytes(Encoding.PEM))
+    write_file(files.authority, authority.certificate.public_bytes(Encoding.PEM))
     return files
 
 
@@ -193,7 +200,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
-def _write(path: Path, content: bytes, *, private: bool = False) -> None:
+def write_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Writes a file for everybody, or for its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
     path.touch(mode=0o600 if private else 0o644)  # before the secret is in it
     path.write_bytes(content)

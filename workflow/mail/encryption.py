@@ -12,15 +12,15 @@ from workflow.certificates import SignerKey, SignerUnusable, check_signer
 from workflow.mail import cms
 from workflow.mail.messages import (
     CRLF,
+    MIME_VERSION,
     Letter,
     OuterHeaders,
     base64_lines,
     join_parts,
+    protected_payload,
     write_body,
     write_fields,
 )
-
-MIME_VERSION = ("MIME-Version", b"1.0")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def encrypt_for(letter: Letter, recipient_pem: bytes, signer: MailSigner, *, hea
     The caller has checked the certificate with `certificates.read_certificate`.
     """
     outer = headers.fields(headers.subject)
-    signed = _signed(_payload(letter, headers, outer), signer, headers.date)
+    signed = _signed(protected_payload(letter, headers, outer), signer, headers.date)
     enveloped = cms.encrypted_to(x509.load_pem_x509_certificate(recipient_pem), signed)
     structure = (
         MIME_VERSION,
@@ -74,20 +74,7 @@ def sign_only(letter: Letter, signer: MailSigner | None, *, headers: OuterHeader
     if signer is None:
         content_type, body = write_body(letter)
         return write_fields((*outer, MIME_VERSION, ("Content-Type", content_type))) + CRLF + body + CRLF
-    return write_fields((*outer, MIME_VERSION)) + _signed(_payload(letter, headers, None), signer, headers.date)
-
-
-def _payload(letter: Letter, headers: OuterHeaders, outer: tuple[tuple[str, bytes], ...] | None) -> bytes:
-    """What is signed: the letter under its true header fields. `outer` is what an encrypted message shows outside.
-
-    RFC 9788: hp="cipher" says that the fields here were hidden or changed outside, and one HP-Outer line for each outer
-    field lets the reader's program tell which of them travelled in clear; hp="clear" says that none was.
-    """
-    content_type, body = write_body(letter)
-    protection = b';\r\n hp="cipher"' if outer else b';\r\n hp="clear"'
-    shown = tuple(("HP-Outer", name.encode("ascii") + b": " + value) for name, value in outer or ())
-    fields = (*headers.fields(letter.subject), *shown, ("Content-Type", content_type + protection))
-    return write_fields(fields) + CRLF + body
+    return write_fields((*outer, MIME_VERSION)) + _signed(protected_payload(letter, headers, None), signer, headers.date)
 
 
 def _signed(payload: bytes, signer: MailSigner, at: datetime) -> bytes:

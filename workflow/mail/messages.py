@@ -17,6 +17,7 @@ from email.utils import format_datetime
 from workflow.errors import Invalid
 
 CRLF = b"\r\n"
+MIME_VERSION = ("MIME-Version", b"1.0")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _ADDRESS = re.compile(r"[!#-'*+/-9=?A-Z^-~.-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -140,6 +141,20 @@ def write_body(letter: Letter) -> tuple[bytes, bytes]:
         return alternative_type, alternative
     first = b"Content-Type: " + alternative_type + CRLF + CRLF + alternative
     return _multipart("mixed", [first, *(_file_part(each) for each in letter.attachments)])
+
+
+def protected_payload(letter: Letter, headers: OuterHeaders, outer: tuple[tuple[str, bytes], ...] | None) -> bytes:
+    """What is signed: the letter under its true header fields. `outer` is what an encrypted message shows outside.
+
+    RFC 9788: hp="cipher" says that the fields here were hidden or changed outside, and one HP-Outer line for each outer
+    field lets the reader's program tell which of them travelled in clear; hp="clear" says that none was. Programs from
+    before look for protected-headers="v1" and then show the same subject.
+    """
+    content_type, body = write_body(letter)
+    protection = b';\r\n hp="cipher"; protected-headers="v1"' if outer else b';\r\n hp="clear"'
+    shown = tuple(("HP-Outer", name.encode("ascii") + b": " + value) for name, value in outer or ())
+    fields = (*headers.fields(letter.subject), *shown, ("Content-Type", content_type + protection))
+    return write_fields(fields) + CRLF + body
 
 
 def base64_lines(content: bytes) -> bytes:

@@ -16,6 +16,7 @@ from workflow.domain.roles import Actor, Permission, require
 from workflow.domain.terms import EnvironmentName, is_time_zone
 from workflow.errors import Conflict, Invalid, NotFound, Problem
 from workflow.license_file import MalformedLicense, canonical, new_license_id
+from workflow.openpgp_keys import read_openpgp_key
 from workflow.services.accounts import normal_address
 
 
@@ -96,10 +97,12 @@ def add_recipient(
     authorities: Sequence[bytes],
     now: datetime,
     wall: datetime,
+    openpgp_key: bytes | None = None,
 ) -> Recipient:
-    """A new recipient of this customer's files. Raises CustomerRefused, CertificateRefused or RecipientExists.
+    """A new recipient of this customer's files. Raises CustomerRefused, CertificateRefused, OpenPGPKeyRefused or
+    RecipientExists.
 
-    Without a certificate the recipient gets a link instead of the file.
+    With neither a certificate nor an OpenPGP key the recipient gets a link instead of the file.
     """
     require(actor, Permission.EDIT_CUSTOMERS)
     name = _one_line(name)
@@ -115,6 +118,7 @@ def add_recipient(
     recipient = known or Recipient(tenant=tenant.id, name=name, address=address, created_at=now)
     recipient.name, recipient.removed_at = name, None
     _put_certificate(recipient, certificate, authorities, wall)
+    _put_openpgp_key(recipient, openpgp_key, wall)
     session.add(recipient)
     outbox.record(session, SystemFact("recipient.added", str(recipient.id), address), actor, now)
     return recipient
@@ -137,6 +141,18 @@ def change_certificate(
     outbox.record(
         session, SystemFact("recipient.certificate", str(recipient.id), recipient.fingerprint or "removed"), actor, now
     )
+    return recipient
+
+
+def change_openpgp_key(
+    session: Session, actor: Actor, recipient_id: UUID, openpgp_key: bytes | None, *, now: datetime, wall: datetime
+) -> Recipient:
+    """Puts an OpenPGP key on file, or takes it off with None. Raises OpenPGPKeyRefused."""
+    require(actor, Permission.EDIT_CUSTOMERS)
+    recipient = customers.get_recipient(session, recipient_id)
+    _put_openpgp_key(recipient, openpgp_key, wall)
+    fingerprint = recipient.openpgp_fingerprint or "removed"
+    outbox.record(session, SystemFact("recipient.openpgp_key", str(recipient.id), fingerprint), actor, now)
     return recipient
 
 
@@ -171,3 +187,13 @@ def _put_certificate(recipient: Recipient, certificate: bytes | None, authoritie
     recipient.certificate = read.pem.decode()
     recipient.fingerprint = read.fingerprint
     recipient.certificate_ends_at = read.not_after
+
+
+def _put_openpgp_key(recipient: Recipient, openpgp_key: bytes | None, wall: datetime) -> None:
+    if not openpgp_key:
+        recipient.openpgp_key = recipient.openpgp_fingerprint = recipient.openpgp_ends_at = None
+        return
+    read = read_openpgp_key(openpgp_key, recipient.address, wall)
+    recipient.openpgp_key = read.armored
+    recipient.openpgp_fingerprint = read.fingerprint
+    recipient.openpgp_ends_at = read.not_after

@@ -7,6 +7,7 @@ answered. The marks are committed by the worker between the steps of SMTP.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,9 +28,12 @@ from workflow.domain.delivery import Channel, DeliveryState
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
+from workflow.openpgp_keys import OpenPGPKeyRefused, read_openpgp_key
 from workflow.services.secrets import hash_of
 
 LICENSE_DELIVERY = "license_delivery"
+ENCRYPTED = (Channel.SMIME, Channel.OPENPGP)
+"""Channels whose mail has the file in it."""
 PORTAL_TTL = timedelta(hours=72)
 
 
@@ -48,12 +52,13 @@ class StillOnItsWay(Conflict):
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a message is for and how it is protected. `certificate` None means that no license may be in it."""
+    """Whom a message is for and how it is protected. Without `encrypts_to`, the certificate (PEM) or the OpenPGP key of the
+    channel, no license may be in it."""
 
     name: str
     address: str
     channel: Channel
-    certificate: bytes | None = None
+    encrypts_to: bytes | None = None
     fingerprint: str | None = None
     recipient: UUID | None = None
 
@@ -89,8 +94,8 @@ def parcels_for(
     session: Session, jobs: Sequence[UUID], wall: datetime, authorities: tuple[bytes, ...]
 ) -> dict[UUID, Parcel | NothingToSend]:
     """What jobs `license.deliver` have to hand over, with the channel that is right now: the certificate on file when it is
-    good at this moment, else the portal, never plain mail. Or why there is nothing to send: the license does not count any
-    more, or the recipient was removed.
+    good at this moment, else the OpenPGP key, else the portal, never plain mail. Or why there is nothing to send: the license
+    does not count any more, or the recipient was removed.
     """
     found = deliveries.handovers(session, jobs)
     return {job: _parcel(found[job], wall, authorities) if job in found else _GONE for job in jobs}
@@ -116,14 +121,20 @@ def _parcel(found: Handover, wall: datetime, authorities: tuple[bytes, ...]) -> 
 
 
 def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes, ...]) -> Addressee:
-    """The recipient with the channel that works now: S/MIME with a good certificate, else the portal."""
+    """The recipient with the channel that works now: S/MIME with a good certificate, OpenPGP with a good key, else the portal.
+
+    What has ended, was taken back or is distrusted since it was uploaded is passed over: the link is the safe way.
+    """
     if recipient.certificate is not None:
-        try:
+        with suppress(CertificateRefused):
             read = read_certificate(recipient.certificate.encode(), recipient.address, wall, authorities=authorities)
-        except CertificateRefused:
-            pass  # ended or distrusted since it was uploaded: the link is the safe way
-        else:
             return Addressee(recipient.name, recipient.address, Channel.SMIME, read.pem, read.fingerprint, recipient.id)
+    if recipient.openpgp_key is not None:
+        with suppress(OpenPGPKeyRefused):
+            key = read_openpgp_key(recipient.openpgp_key.encode(), recipient.address, wall)
+            return Addressee(
+                recipient.name, recipient.address, Channel.OPENPGP, key.encryption_only, key.fingerprint, recipient.id
+            )
     return Addressee(recipient.name, recipient.address, Channel.PORTAL, recipient=recipient.id)
 
 
@@ -158,7 +169,7 @@ def record_accepted(
         accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
         )
-        application, arrived = _arrive(session, delivery.application, proof=delivery.channel == Channel.SMIME, now=now)
+        application, arrived = _arrive(session, delivery.application, proof=delivery.channel in ENCRYPTED, now=now)
         outbox.record_all(session, [accepted, *arrived], actor, now, application=application)
 
 

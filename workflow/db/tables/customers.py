@@ -34,7 +34,7 @@ class Environment(DeskTable, table=True):
 
 
 class Recipient(DeskTable, table=True):
-    """An administrator at the customer, and how to encrypt to them. Without a certificate the portal is the way."""
+    """An administrator at the customer, and how to encrypt to them. With neither certificate nor key the portal is the way."""
 
     __table_args__ = (UniqueConstraint("tenant", "address"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -44,6 +44,9 @@ class Recipient(DeskTable, table=True):
     certificate: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     fingerprint: str | None = Field(default=None, max_length=64)
     certificate_ends_at: datetime | None = moment(nullable=True)
+    openpgp_key: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    openpgp_fingerprint: str | None = Field(default=None, max_length=64)
+    openpgp_ends_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment()
     removed_at: datetime | None = moment(nullable=True)
 

@@ -50,7 +50,7 @@ class RecipientDocument(BaseModel):
 
     name: str
     address: str
-    channel: Channel = Field(description="smime with a certificate on file, else portal.")
+    channel: Channel = Field(description="smime with a certificate on file, openpgp with an OpenPGP key, else portal.")
     fingerprint: str | None = Field(description="SHA-256 of the certificate on file.")
     certificate_ends_at: datetime | None
 
@@ -173,7 +173,7 @@ def _recipient(row: Recipient) -> RecipientDocument:
     return RecipientDocument(
         name=row.name,
         address=row.address,
-        channel=Channel.SMIME if row.certificate else Channel.PORTAL,
+        channel=Channel.SMIME if row.certificate else Channel.OPENPGP if row.openpgp_key else Channel.PORTAL,
         fingerprint=row.fingerprint,
         certificate_ends_at=row.certificate_ends_at,
     )

@@ -38,6 +38,7 @@ FACTS: Mapping[str, str] = MappingProxyType(
         "portal.code_asked": "Portal code asked for",
         "recipient.added": "Recipient added",
         "recipient.certificate": "Recipient's certificate replaced",
+        "recipient.openpgp_key": "Recipient's OpenPGP key replaced",
         "recipient.removed": "Recipient removed",
         "revocations.published": "Revocation list published",
         "role.granted": "Role granted",
