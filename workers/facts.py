@@ -28,6 +28,7 @@ DELIVERY_WORDS = {
     DeliveryState.ACCEPTED: "Accepted by mail server",
     DeliveryState.IN_DOUBT: "In doubt, an operator looks into it",
     DeliveryState.REFUSED: "Refused by mail server",
+    DeliveryState.BOUNCED: "Came back",
 }
 
 

@@ -97,7 +97,13 @@ def send(
             marked.append(services.mark_sending(session, job, stored, built, utc_now(), wall_now()))
 
     try:
-        accepted = here.transport.send(here.settings.mail_sender, built.to.address, built.mime, before_data=mark)
+        accepted = here.transport.send(
+            here.tags.return_path(job.id) if here.tags else here.settings.mail_sender,
+            built.to.address,
+            built.mime,
+            envelope_id=here.tags.tag(job.id) if here.tags else None,
+            before_data=mark,
+        )
     except TransportError as error:
         _record_failure(here, job, marked[-1] if marked else stored, built, error)
         return

@@ -11,9 +11,11 @@ from sqlalchemy import Engine
 
 from workers.claims import Claimant
 from workflow.database import create_engine
+from workflow.domain.bounces import Tags
 from workflow.mail.archives import check_archive
 from workflow.mail.encryption import MailSigner
 from workflow.mail.openpgp import OpenPGPSigner
+from workflow.mail.return_paths import tags_for
 from workflow.mail.transport import MailTransport
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import WorkerSettings, load
@@ -31,6 +33,7 @@ class Runtime:
     signer: MailSigner | None
     owner: str
     openpgp: OpenPGPSigner | None = None
+    tags: Tags | None = None
 
     @property
     def claimant(self) -> Claimant:
@@ -68,6 +71,7 @@ def runtime() -> Runtime:
         signer=signer,
         owner=owner_name("general"),
         openpgp=openpgp,
+        tags=tags_for(settings.bounce_address, settings.bounce_key),
     )
 
 

@@ -118,6 +118,11 @@ class MailSettings:
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     mail_sender: str = "licensing@serviceme.example"
+    bounce_address: str | None = None
+    """where mail that cannot be delivered comes back to, such as bounce@example.com: each message names an address of its own,
+    bounce+…@example.com. Without it, it comes back to mail_sender"""
+    bounce_key: Path = Path("var/bounce.key")
+    """a secret that marks those addresses, made on first start; the bounce reader needs the same file"""
     mail_timeout: int = 180
     """seconds for the answer after DATA"""
     mail_archive: str | None = None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -39,6 +39,7 @@ class Server:
         self.messages: list[bytes] = []
         self.peers: list[Any] = []
         self.names: list[str] = []
+        self.offers: list[str] = []
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if self.at_mail:
@@ -66,7 +67,7 @@ class Server:
     ) -> list[str]:
         session.host_name = hostname
         self.names.append(hostname)
-        return responses
+        return [*responses[:-1], *(f"250-{each}" for each in self.offers), responses[-1]]
 
 
 def _given(answer: Answer, server: SMTP) -> str:
@@ -81,11 +82,11 @@ def hang_up(server: SMTP) -> str:
 
 
 @contextmanager
-def running(handler: Server, **options: Any) -> Iterator[int]:
+def running(handler: Server, kind: type[Controller] = Controller, **options: Any) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port, **options)
+    controller = kind(handler, hostname="127.0.0.1", port=port, **options)
     controller.start()
     try:
         yield port
@@ -126,6 +127,59 @@ def test_the_stored_bytes_arrive_unchanged(transport: MailTransport, server: Ser
     accepted = transport.send(SENDER, ADMIN, MESSAGE)
     assert (accepted.code, accepted.reply) == (250, "2.0.0 queued")
     assert server.messages == [MESSAGE]
+
+
+class NoticeSmtp(SMTP):
+    """A server that gives notice (RFC 3461) as it offers; aiosmtpd itself knows none of the parameters."""
+
+    asked: ClassVar[list[str]] = []
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        await super().smtp_MAIL(self._noted(arg))
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        await super().smtp_RCPT(self._noted(arg))
+
+    def _noted(self, arg: str | None) -> str:
+        address, _, options = str(arg).partition(" ")
+        self.asked.append(options)
+        return address
+
+
+class NoticeController(Controller):
+    def factory(self) -> SMTP:
+        return NoticeSmtp(self.handler, **self.SMTP_kwargs)
+
+
+def test_a_notice_is_asked_for_where_the_server_offers_one(server: Server) -> None:
+    server.offers = ["DSN"]
+    NoticeSmtp.asked.clear()
+    with running(server, NoticeController) as port:
+        transport = MailTransport(settings(port))
+        transport.send(SENDER, "plus+equals=at@harbourline.example", MESSAGE, envelope_id="abc.def")
+        transport.close()
+    assert NoticeSmtp.asked == [
+        "RET=HDRS ENVID=abc.def",
+        "NOTIFY=FAILURE,DELAY ORCPT=rfc822;plus+2Bequals+3Dat@harbourline.example",
+    ]
+
+
+def test_no_notice_is_asked_for_where_the_server_offers_none(server: Server) -> None:
+    NoticeSmtp.asked.clear()
+    with running(server, NoticeController) as port:
+        transport = MailTransport(settings(port))
+        transport.send(SENDER, ADMIN, MESSAGE, envelope_id="abc.def")
+        transport.close()
+    assert NoticeSmtp.asked == ["", ""]
+
+
+def test_a_server_that_offers_notices_and_knows_none_gets_the_message_all_the_same(
+    transport: MailTransport, server: Server
+) -> None:
+    server.offers = ["DSN"]
+    for _ in range(2):
+        assert transport.send(SENDER, ADMIN, MESSAGE, envelope_id="abc.def").code == 250
+    assert (len(server.messages), len(server.names)) == (2, 1)
 
 
 def test_messages_share_a_connection(transport: MailTransport, server: Server) -> None:

@@ -47,9 +47,9 @@ def kill_when(company: Company, monkeypatch: pytest.MonkeyPatch, *, arrived: boo
     """Dies inside the sending: after the mark, and after the server has the message or before."""
     real = company.here.transport.send
 
-    def send(sender: str, recipient: str, message: bytes, *, before_data: object) -> Accepted:
+    def send(sender: str, recipient: str, message: bytes, *, envelope_id: str | None, before_data: object) -> Accepted:
         if arrived:
-            real(sender, recipient, message, before_data=before_data)  # type: ignore[arg-type]
+            real(sender, recipient, message, envelope_id=envelope_id, before_data=before_data)  # type: ignore[arg-type]
         else:
             Mailbox(recipient)
             before_data()  # type: ignore[operator]
@@ -195,8 +195,10 @@ def test_killed_in_the_middle_of_five_no_mail_is_lost_and_only_the_one_on_its_wa
     company.run(Job.SIGN)
     real = company.here.transport.send
 
-    def third_kills(sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None]) -> Accepted:
-        accepted = real(sender, recipient, message, before_data=before_data)
+    def third_kills(
+        sender: str, recipient: str, message: bytes, *, envelope_id: str | None, before_data: Callable[[], None]
+    ) -> Accepted:
+        accepted = real(sender, recipient, message, envelope_id=envelope_id, before_data=before_data)
         if len(smtp.messages) == 3:
             raise Killed
         return accepted
@@ -309,8 +311,8 @@ def test_an_answer_lost_after_data_is_looked_up_before_anything_is_repeated(
     number = issued(company)
     real = company.here.transport.send
 
-    def send(sender: str, recipient: str, message: bytes, *, before_data: object) -> Accepted:
-        real(sender, recipient, message, before_data=before_data)  # type: ignore[arg-type]
+    def send(sender: str, recipient: str, message: bytes, *, envelope_id: str | None, before_data: object) -> Accepted:
+        real(sender, recipient, message, envelope_id=envelope_id, before_data=before_data)  # type: ignore[arg-type]
         raise TransportError(Failure.OUTCOME_UNKNOWN, 0, "timed out")
 
     monkeypatch.setattr(company.here.transport, "send", send)

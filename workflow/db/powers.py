@@ -72,6 +72,8 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     "job": {_W: ALL, _R: CHANGE, _G: ALL, _S: ALL},
     "heartbeat": {_W: READ, _R: FORGET, _G: FORGET, _S: FORGET, _X: FORGET},
     "delivery": {_W: CHANGE, _G: ALL},
+    "attempt": {_W: READ, _G: ADD},
+    "bounce": {_W: READ, _G: ADD},
     "folded_letter": {_W: READ, _G: ADD},
     "reminder": {_W: CHANGE, _G: ALL},
     "portal_link": {_W: CHANGE, _G: ALL},

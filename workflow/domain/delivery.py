@@ -26,6 +26,19 @@ class DeliveryState(StrEnum):
     ACCEPTED = "accepted"
     IN_DOUBT = "in_doubt"
     REFUSED = "refused"
+    BOUNCED = "bounced"
+    """taken by the first mail server and given back by a later one"""
+
+
+class AttemptResult(StrEnum):
+    """How one attempt to hand a message over ended."""
+
+    ACCEPTED = "accepted"
+    PUT_OFF = "put_off"
+    """nothing was sent; it is tried again"""
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    """its bytes may have left, and no answer came"""
 
 
 class Settled(StrEnum):
@@ -42,6 +55,7 @@ DELIVERY_WORDS: Mapping[DeliveryState, str] = MappingProxyType(
         DeliveryState.ACCEPTED: "accepted by mail server",
         DeliveryState.IN_DOUBT: "not known whether it arrived",
         DeliveryState.REFUSED: "refused",
+        DeliveryState.BOUNCED: "came back",
     }
 )
 SETTLED_WORDS: Mapping[Settled, str] = MappingProxyType(

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import aiosmtplib
@@ -17,6 +17,9 @@ MESSAGES_PER_CONNECTION = 100
 COMMAND_SECONDS = 30.0
 START_INPUT, COMPLETED, CLOSING_DOWN = 354, 250, 421
 
+NOT_UNDERSTOOD = (501, 504, 555)
+"""answers to a parameter that the server does not know (RFC 5321, 4.1.1.11)"""
+
 Trouble = (aiosmtplib.SMTPException, OSError)
 
 
@@ -26,6 +29,7 @@ class Session:
     def __init__(self, smtp: SMTP, data_seconds: float) -> None:
         self._smtp = smtp
         self._data_seconds = data_seconds
+        self._gives_notice = smtp.supports_extension("dsn")
         self._sent = 0
         self._used_at = time.monotonic()
 
@@ -48,6 +52,7 @@ class Session:
         )
         with _translated(of_this_desk=True):
             await smtp.connect()
+            await _greeted(smtp)
         return cls(smtp, settings.mail_timeout)
 
     @property
@@ -61,12 +66,15 @@ class Session:
         idle = time.monotonic() - self._used_at
         return self.connected and self._sent < MESSAGES_PER_CONNECTION and idle < IDLE_SECONDS
 
-    async def name_envelope(self, sender: str, recipient: str) -> None:
-        """MAIL and RCPT. A refused recipient leaves the connection usable. Raises TransportError: nothing was sent."""
+    async def name_envelope(self, sender: str, recipient: str, envelope_id: str | None = None) -> None:
+        """MAIL and RCPT. Where the server offers it, asks for a notice of failure or delay that names `envelope_id` and returns
+        the header fields (RFC 3461). A refused recipient leaves the connection usable. Raises TransportError: nothing was sent.
+        """
         self._used_at = time.monotonic()
         with self._closed_unless_refused(), _translated():
-            await self._smtp.mail(sender)
-            await self._smtp.rcpt(recipient)
+            about = ["RET=HDRS", *([f"ENVID={xtext(envelope_id)}"] if envelope_id else [])]
+            await self._with_notices(self._smtp.mail, sender, about)
+            await self._with_notices(self._smtp.rcpt, recipient, ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{xtext(recipient)}"])
 
     async def transfer(self, message: bytes) -> Accepted:
         """DATA and the message (CRLF line ends). Raises TransportError; only its OUTCOME_UNKNOWN leaves doubt."""
@@ -81,6 +89,19 @@ class Session:
                 self._sent += 1
                 return Accepted(code, reply)
             raise refusal(code, reply)
+
+    async def _with_notices(self, command: Callable[..., Awaitable[object]], address: str, options: list[str]) -> None:
+        if not self._gives_notice:
+            await command(address)
+            return
+        try:
+            await command(address, options=options)
+        except aiosmtplib.SMTPResponseException as error:
+            if error.code not in NOT_UNDERSTOOD:
+                raise
+            # It offers what it does not know. The message matters more than a notice about it.
+            self._gives_notice = False
+            await command(address)
 
     async def reset(self) -> None:
         """Forgets a half-made envelope. Raises TransportError."""
@@ -126,6 +147,22 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+
+async def _greeted(smtp: SMTP) -> None:
+    """EHLO, unless TLS or the sign-in have made it necessary already: what the server offers is known from here on."""
+    if smtp.is_ehlo_or_helo_needed:
+        try:
+            await smtp.ehlo()
+        except aiosmtplib.SMTPHeloError:
+            if not smtp.is_connected:
+                raise
+            await smtp.helo()
+
+
+def xtext(value: str) -> str:
+    """A value as a parameter of SMTP may carry it (RFC 3461, 4)."""
+    return "".join(each if "!" <= each <= "~" and each not in "+=" else f"+{ord(each):02X}" for each in value)
 
 
 @contextmanager

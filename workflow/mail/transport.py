@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from workflow.errors import Misconfigured
@@ -19,6 +20,15 @@ __all__ = ["Accepted", "Failure", "MailTransport", "TransportError"]
 GOODBYE_SECONDS = 5.0
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Who is told when it cannot be delivered, to whom it goes, and what a notice about it calls it."""
+
+    sender: str
+    recipient: str
+    envelope_id: str | None
 
 
 class MailTransport:
@@ -36,8 +46,18 @@ class MailTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[Session] = []
 
-    def send(self, sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None] = lambda: None) -> Accepted:
+    def send(
+        self,
+        sender: str,
+        recipient: str,
+        message: bytes,
+        *,
+        envelope_id: str | None = None,
+        before_data: Callable[[], None] = lambda: None,
+    ) -> Accepted:
         """Sends the stored bytes to one recipient and returns the server's acceptance. Raises TransportError.
+
+        `sender` is where the message comes back to; a notice about it names `envelope_id`.
 
         `before_data` runs in the caller's thread, once the server has accepted sender and recipient and before it is
         given the message: what it raises ends the attempt, provably unsent. Raises UnsafeHeader for an address that no
@@ -46,7 +66,8 @@ class MailTransport:
         bare = message.replace(b"\r\n", b"")
         if b"\r" in bare or b"\n" in bare:  # two servers that read them differently could be made to see a second mail
             raise ValueError("a message must have CRLF line ends only")
-        session = self._run(self._open_envelope(Mailbox.parse(sender).address, Mailbox(recipient).address))
+        envelope = Envelope(Mailbox.parse(sender).address, Mailbox(recipient).address, envelope_id)
+        session = self._run(self._open_envelope(envelope))
         try:
             before_data()
         except BaseException:
@@ -92,23 +113,23 @@ class MailTransport:
 
     # In the event loop's thread, and only there: the list of idle connections needs no lock.
 
-    async def _open_envelope(self, sender: str, recipient: str) -> Session:
+    async def _open_envelope(self, envelope: Envelope) -> Session:
         while self._idle:
             session = self._idle.pop()
             if not session.reusable:
                 await session.quit()
                 continue
             try:
-                return await self._named(session, sender, recipient)
+                return await self._named(session, envelope)
             except TransportError:
                 if session.connected:
                     raise
                 # The server hung up while the connection was idle: that says nothing about this message.
-        return await self._named(await Session.open(self._settings, sender, self._tls), sender, recipient)
+        return await self._named(await Session.open(self._settings, self._settings.mail_sender, self._tls), envelope)
 
-    async def _named(self, session: Session, sender: str, recipient: str) -> Session:
+    async def _named(self, session: Session, envelope: Envelope) -> Session:
         try:
-            await session.name_envelope(sender, recipient)
+            await session.name_envelope(envelope.sender, envelope.recipient, envelope.envelope_id)
         except TransportError:
             await self._abandon(session)
             raise

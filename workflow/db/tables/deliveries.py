@@ -8,7 +8,8 @@ from sqlmodel import Field
 
 from workflow.db.ids import new_id
 from workflow.db.tables.base import DeskTable, moment, one_of
-from workflow.domain.delivery import DeliveryState
+from workflow.domain.bounces import Proof, Verdict
+from workflow.domain.delivery import AttemptResult, DeliveryState
 from workflow.domain.reminders import ReminderState
 
 
@@ -44,6 +45,42 @@ class Delivery(DeskTable, table=True):
     sent_at: datetime | None = moment(nullable=True)
     downloaded_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment()
+
+
+class Attempt(DeskTable, table=True):
+    """One try to hand a message over, and the mail server's answer. `marked_at` (wall clock) is when its bytes may have left:
+    what a killed worker could not write down is written when the message is taken up again, once."""
+
+    __table_args__ = (UniqueConstraint("delivery", "marked_at"), one_of("result", AttemptResult, "result"))
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    delivery: UUID = Field(foreign_key="delivery.id", index=True)
+    channel: str = Field(max_length=10)
+    fingerprint: str | None = Field(default=None, max_length=64)
+    result: str
+    marked_at: datetime | None = moment(nullable=True)
+    smtp_code: int | None = None
+    smtp_reply: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    at: datetime = moment()
+
+
+class BounceRow(DeskTable, table=True):
+    """What came back about a message, each report once. `proof` is how it was matched; only some matches change anything."""
+
+    __tablename__ = "bounce"
+    __table_args__ = (
+        UniqueConstraint("delivery", "digest"),
+        one_of("verdict", Verdict, "verdict"),
+        one_of("proof", Proof, "proof"),
+    )
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    delivery: UUID = Field(foreign_key="delivery.id")
+    digest: str = Field(max_length=64)
+    verdict: str
+    proof: str
+    status: str = Field(default="", max_length=20)
+    reporter: str = Field(default="", max_length=200)
+    said: str = Field(default="", sa_column=Column(Text, nullable=False))
+    received_at: datetime = moment()
 
 
 class FoldedLetter(DeskTable, table=True):

@@ -570,7 +570,7 @@ def upgrade() -> None:
         sa.Column("downloaded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('prepared', 'sending', 'accepted', 'in_doubt', 'refused')", name=op.f("ck_delivery_state")
+            "state IN ('prepared', 'sending', 'accepted', 'in_doubt', 'refused', 'bounced')", name=op.f("ck_delivery_state")
         ),
         sa.ForeignKeyConstraint(["application"], ["application.id"], name=op.f("fk_delivery_application")),
         sa.ForeignKeyConstraint(["job"], ["job.id"], name=op.f("fk_delivery_job")),
@@ -586,6 +586,43 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_delivery_application"), ["application"], unique=False)
         batch_op.create_index("ix_delivery_state_created", ["state", "created_at"], unique=False)
+
+    op.create_table(
+        "attempt",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("delivery", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("result", sa.String(), nullable=False),
+        sa.Column("marked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("smtp_code", sa.Integer(), nullable=True),
+        sa.Column("smtp_reply", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("result IN ('accepted', 'put_off', 'refused', 'unanswered')", name=op.f("ck_attempt_result")),
+        sa.ForeignKeyConstraint(["delivery"], ["delivery.id"], name=op.f("fk_attempt_delivery")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
+        sa.UniqueConstraint("delivery", "marked_at", name=op.f("uq_attempt_delivery_marked_at")),
+    )
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_attempt_delivery"), ["delivery"], unique=False)
+
+    op.create_table(
+        "bounce",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("delivery", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("proof", sa.String(), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("reporter", sa.String(length=200), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("proof IN ('envelope', 'return_path', 'message_id')", name=op.f("ck_bounce_proof")),
+        sa.CheckConstraint("verdict IN ('failed', 'delayed', 'other')", name=op.f("ck_bounce_verdict")),
+        sa.ForeignKeyConstraint(["delivery"], ["delivery.id"], name=op.f("fk_bounce_delivery")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bounce")),
+        sa.UniqueConstraint("delivery", "digest", name=op.f("uq_bounce_delivery_digest")),
+    )
 
     op.create_table(
         "receipt",
