@@ -18,9 +18,8 @@ from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
 from workflow.domain.delivery import Channel, DeliveryState, Settled
 from workflow.domain.roles import system
-from workflow.errors import Misconfigured
 from workflow.mail.archives import find_in_archive
-from workflow.mail.encryption import encrypt_for, sign_only
+from workflow.mail.encryption import NothingToSignWith, encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
 from workflow.mail.openpgp import encrypt_to_key
 from workflow.mail.outcomes import Accepted, Failure, TransportError
@@ -32,12 +31,6 @@ from workflow.times import utc_now, wall_now
 log = logging.getLogger("workers.mailing")
 
 MAILER = system("mail worker")
-
-
-class NothingToSignWith(Misconfigured):
-    """The desk has no key to sign mail of this kind with, so it is not sent."""
-
-    code = "mail.nothing_to_sign_with"
 
 
 OnAccepted = Callable[[Session, Delivery, datetime], None]

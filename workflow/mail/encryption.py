@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from workflow.certificates import SignerKey, SignerUnusable, check_signer
+from workflow.errors import Misconfigured
 from workflow.mail import cms
 from workflow.mail.messages import (
     CRLF,
@@ -21,6 +22,12 @@ from workflow.mail.messages import (
     write_body,
     write_fields,
 )
+
+
+class NothingToSignWith(Misconfigured):
+    """The desk has no key to sign encrypted mail of this kind with, so it is not sent."""
+
+    code = "mail.nothing_to_sign_with"
 
 
 @dataclass(frozen=True)
