@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,8 @@ from tests.servers import ValkeyServer, running_postgres, wait_until
 from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on, url_as
 from workflow.cli.broker import free_port
 from workflow.database import create_engine, reading, transaction
+from workflow.db import outbox
+from workflow.db.ids import new_id
 from workflow.db.migrations import upgrade
 from workflow.db.powers import Power
 from workflow.db.tables import Application, JobRow
@@ -43,13 +45,16 @@ ROUNDS = 3
 @dataclass(frozen=True)
 class Path3:
     """Vote to mail server's answer on one database (three durable steps: approve, issue, deliver), in applications per second
-    of each round; bare chains per second before, between and after the rounds; and from the commit that owes a signature to the
-    one that has it, in milliseconds."""
+    of each round; bare chains per second before, between and after the rounds; and, in milliseconds, from the commit that owes
+    something to its being done: a signature, and a job that finds nothing to do (beside `.delay()` to a task's first line).
+    """
 
     per_second: list[float]
     bare_per_second: list[float]
     p50_ms: float
     p95_ms: float
+    nothing_ms: list[float]
+    delay_ms: list[float]
 
     def ratios(self) -> list[float]:
         """Each round beside the bare chains right before and right after it: a machine that others use, too, may have become
@@ -91,7 +96,7 @@ def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
     )
     (home / "postgres").mkdir()
     postgres = stack.enter_context(running_postgres(home / "postgres", durable=True))
-    bare_chains = stack.enter_context(bare_worker(valkey.url))
+    yardstick = stack.enter_context(bare_worker(valkey.url))
     engines = {
         "sqlite": create_engine(f"sqlite:///{home}/desk.sqlite3"),
         "postgres": create_engine(postgres.add_database("desk")),
@@ -99,37 +104,53 @@ def measure(home: Path, count: int, stack: ExitStack) -> dict[str, object]:
     upgrade(engines["sqlite"])
     figures: dict[str, object] = {"cores": os.cpu_count(), "applications": count}
     for name, engine in engines.items():
-        path = path_on(engine, home, valkey.url, keys, mail_keys, count, bare_chains)
+        path = path_on(engine, home, valkey.url, keys, mail_keys, count, yardstick)
         figures[name] = path.__dict__ | {"ratios": path.ratios()}
         figures[f"ratio_{name}"] = statistics.median(path.ratios())
     return figures
 
 
-@contextmanager
-def bare_worker(broker: str) -> Iterator[Callable[[int], float]]:
-    """Chains of three no-op tasks per second, sent and done: by as many worker processes as the desk gets, which wait meanwhile."""
-    environ = {**os.environ, "LICDESK_BROKER_URL": broker}
-    client = redis.Redis.from_url(broker)
-    command = ["-m", "celery", "-A", "tests.bench.bare:app", "worker", "--concurrency", str(PROCESSES + 1), *CELERY_TAIL]
-    bare.app.conf.broker_url = broker
-    chain = bare.one.si() | bare.two.si() | bare.three.si()
+@dataclass(frozen=True)
+class Bare:
+    """A bare Celery app on the same broker, with as many worker processes as the desk gets. They wait while the desk works."""
 
-    def bare_chains(count: int) -> float:
-        client.delete("bare:done")
+    client: redis.Redis
+
+    def chains(self, count: int) -> float:
+        """Chains of three no-op tasks per second, sent and done."""
+        self.client.delete("bare:done")
+        chain = bare.one.si() | bare.two.si() | bare.three.si()
         begin = time.perf_counter()
         for _ in range(count):
             chain.apply_async()
-        wait_until(lambda: int(client.get("bare:done") or 0) >= count, 300, "the chains to end")
+        wait_until(lambda: int(self.client.get("bare:done") or 0) >= count, 300, "the chains to end")
         return count / (time.perf_counter() - begin)
 
+    def delays(self, count: int) -> list[float]:
+        """Milliseconds from `.delay()` to the task's first line, one after the other."""
+        taken: list[float] = []
+        for _ in range(count):
+            begin = time.time()
+            bare.stamp.delay()
+            answer = self.client.blpop(["bare:stamps"], timeout=10)
+            assert isinstance(answer, tuple), "a bare worker answers within seconds"
+            taken.append(1000 * (float(answer[1]) - begin))
+        return taken
+
+
+@contextmanager
+def bare_worker(broker: str) -> Iterator[Bare]:
+    """The yardstick, warm."""
+    environ = {**os.environ, "LICDESK_BROKER_URL": broker}
+    command = ["-m", "celery", "-A", "tests.bench.bare:app", "worker", "--concurrency", str(PROCESSES + 1), *CELERY_TAIL]
+    bare.app.conf.broker_url = broker
+    yardstick = Bare(redis.Redis.from_url(broker))
     with running(command, environ):
-        bare_chains(PROCESSES * 10)  # until every process has done something
-        yield bare_chains
+        yardstick.chains(PROCESSES * 10)  # until every process has done something
+        yield yardstick
 
 
-def path_on(
-    engine: Engine, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int, bare_chains: Callable[[int], float]
-) -> Path3:
+def path_on(engine: Engine, home: Path, broker: str, keys: Path, mail_keys: DemoFiles, count: int, yardstick: Bare) -> Path3:
     """Rounds of `count` applications, each of its own customer, from the submission to the mail server's answer, with as many
     bare chains before, between and after them."""
     port = free_port()
@@ -142,11 +163,12 @@ def path_on(
                 stack.enter_context(running(command, {**os.environ, **environ}))
             warm_up(company, engine, tenants[:5])
             latencies = one_at_a_time(company, engine, tenants[5:30])
-            bare_rates, rates = [bare_chains(count)], []
+            nothing, delays = nothing_to_do(engine, 40), yardstick.delays(40)
+            bare_rates, rates = [yardstick.chains(count)], []
             for at in range(30, len(tenants), count):
                 rates.append(round_of(company, engine, tenants[at : at + count]))
                 wait_until(lambda: quiet(engine), 300, "the letters about the deliveries to be sent")
-                bare_rates.append(bare_chains(count))
+                bare_rates.append(yardstick.chains(count))
     company.here.transport.close()
     company.room.engine.dispose()
     engine.dispose()
@@ -156,6 +178,8 @@ def path_on(
         [round(rate, 1) for rate in bare_rates],
         round(statistics.median(latencies), 1),
         round(cuts[18], 1),
+        [round(each, 1) for each in sorted(nothing)],
+        [round(each, 1) for each in sorted(delays)],
     )
 
 
@@ -244,6 +268,23 @@ def one_at_a_time(company: Company, engine: Engine, tenants: list[str]) -> list[
     ]
 
 
+def nothing_to_do(engine: Engine, count: int) -> list[float]:
+    """Milliseconds from a commit that owes a code for a link that is gone to the worker's word that there is nothing to do, one
+    after the other."""
+    taken: list[float] = []
+    for _ in range(count):
+        with transaction(engine) as session:
+            job = outbox.owe(session, Job.PORTAL_CODE, f"nothing:{new_id()}", ref=new_id())
+        begin = datetime.now(UTC)
+        wait_until(lambda: quiet(engine), 30, "the job to be done")
+        with reading(engine) as session:
+            row = session.get(JobRow, job)
+            assert row is not None
+            assert row.done_at is not None
+            taken.append((row.done_at - begin) / timedelta(milliseconds=1))
+    return taken
+
+
 def delivered(engine: Engine) -> int:
     """How many applications have reached delivered."""
     with reading(engine) as session:
@@ -281,14 +322,24 @@ def show(figures: dict[str, object]) -> None:
     """The figures as a person reads them."""
     table = Table(title=f"License Desk on {figures['cores']} cores, {figures['applications']} applications a round")
     table.add_column("approve, issue, deliver")
-    for name in ("per second", "bare chains of three no-ops", "ratios", "median", "commit to signed, p50", "p95"):
+    for name in (
+        "per second",
+        "bare chains of three no-ops",
+        "ratios",
+        "median",
+        "commit to signed, p50, p95",
+        "to nothing, .delay()",
+    ):
         table.add_column(name, justify="right")
     for name in ("sqlite", "postgres"):
         path = figures[name]
         assert isinstance(path, dict)
         rates, bare_rates, ratios = (", ".join(map(str, path[each])) for each in ("per_second", "bare_per_second", "ratios"))
+        nothing, delay = (statistics.median(path[each]) for each in ("nothing_ms", "delay_ms"))
         table.add_row(
-            name, rates, bare_rates, ratios, str(figures[f"ratio_{name}"]), f"{path['p50_ms']} ms", f"{path['p95_ms']} ms"
+            *(name, rates, bare_rates, ratios, str(figures[f"ratio_{name}"])),
+            f"{path['p50_ms']}, {path['p95_ms']} ms",
+            f"{nothing:.1f}, {delay:.1f} ms ({nothing / delay:.1f})",
         )
     console = Console(width=max(100, shutil.get_terminal_size().columns))
     console.print(table)

@@ -1,6 +1,7 @@
 """The yardstick: a bare Celery app whose chain of three tasks does nothing but count, on the same broker."""
 
 import os
+import time
 
 import redis
 from celery import Celery
@@ -40,3 +41,9 @@ def two() -> None:
 def three() -> None:
     """Nothing but the count that the bench waits for."""
     counter().incr("bare:done")
+
+
+@app.task(name="bare.stamp")  # type: ignore[untyped-decorator]  # Celery has no types
+def stamp() -> None:
+    """Says when it ran."""
+    counter().rpush("bare:stamps", time.time())

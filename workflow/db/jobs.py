@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, CursorResult, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from workflow.database import UtcDateTime
 from workflow.db.tables import JobRow, Reminder, table_of
@@ -71,6 +72,24 @@ _END = (
     .values(state=JobState.DEAD, lease_until=None, last_error=bindparam("why"))
     .returning(JOB.c.id)
 )
+
+
+def _take(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    # SKIP LOCKED for several relays; SQLite has one writer and no such words.
+    due = (
+        select(JOB.c.id).where(OPEN, *which).order_by(JOB.c.next_at).limit(bindparam("most")).with_for_update(skip_locked=True)
+    )
+    return (
+        update(JOB)
+        .where(JOB.c.id.in_(due.scalar_subquery()))
+        .values(next_at=bindparam("again"), published=JOB.c.published + 1)
+        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts, JOB.c.last_error, JOB.c.ref)
+    )
+
+
+_DUE = JOB.c.next_at <= bindparam("due_at")
+_TAKE_ANY = _take(_DUE)
+_TAKE_URGENT = _take(_DUE, or_(JOB.c.kind != Job.LETTER, JOB.c.next_at <= bindparam("letters_due_at")))
 _FAIL_REMINDER = (
     update(_REMINDER).where(_REMINDER.c.job == bindparam("by_job")).values(state=ReminderState.FAILED, reason=bindparam("why"))
 )
@@ -113,25 +132,18 @@ def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500
 
     Commit before publishing: a job published twice is harmless, a job marked and not published comes back.
     """
-    due_by = JOB.c.next_at <= now
-    no_letter = or_(JOB.c.kind != Job.LETTER, JOB.c.next_at <= now - COURTESY)
-    return _take(session, and_(due_by, no_letter), now, lease, limit) or _take(session, due_by, now, lease, limit)
-
-
-def _take(session: Session, which: ColumnElement[bool], now: datetime, lease: timedelta, limit: int) -> list[DueJob]:
-    due = select(JOB.c.id).where(OPEN, which).order_by(JOB.c.next_at).limit(limit)
-    if session.get_bind().dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
     again = now + min(REPUBLISH_AFTER, max(lease, timedelta(seconds=2)))
-    taken = session.execute(
-        update(JOB)
-        .where(JOB.c.id.in_(due.scalar_subquery()))
-        .values(next_at=again, published=JOB.c.published + 1)
-        .returning(JOB.c.id, JOB.c.kind, JOB.c.attempts, JOB.c.last_error, JOB.c.ref)
-    )
+    terms = {"due_at": now, "letters_due_at": now - COURTESY, "again": again, "most": limit}
+    return _taken(session, _TAKE_URGENT, terms) or _taken(session, _TAKE_ANY, terms)
+
+
+def _taken(session: Session, take: ReturningUpdate[Any], terms: dict[str, Any]) -> list[DueJob]:
     # An operator's retry counts the attempts anew, what the last one said stays. (Asked for IS NOT NULL in a RETURNING, SQLite
     # 3.40 says yes to a NULL.)
-    return [DueJob(row.id, row.kind, row.attempts > 0 or row.last_error is not None, row.ref) for row in taken]
+    return [
+        DueJob(row.id, row.kind, row.attempts > 0 or row.last_error is not None, row.ref)
+        for row in session.connection().execute(take, terms)
+    ]
 
 
 def claim(
