@@ -9,12 +9,19 @@ import pytest
 from sqlalchemy import Engine
 
 from tests import passwords, statements
+from tests.left_by_smtp import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
 from tests.servers import IN_CI, LentDatabase, NotHere, PostgresServer, SmtpCatcher, ValkeyServer, shared_postgres, smtp_catcher
 from tests.spreading import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from workflow.database import create_engine
 from workflow.db.migrations import upgrade
 
-__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_xdist_make_scheduler",
+]
 
 statements.share()
 passwords.cost(passwords.QUICK)

@@ -28,6 +28,7 @@ from uuid import uuid4
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.left_by_smtp import record
 from workflow.cli import broker
 from workflow.database import create_engine
 from workflow.db import powers
@@ -345,6 +346,7 @@ class SmtpCatcher:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd."""
+        record(envelope.original_content or b"")
         if refusal := self.refuse.get("DATA"):
             return refusal
         self.envelopes.append(envelope)

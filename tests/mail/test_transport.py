@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from pydantic import SecretStr
 
+from tests.left_by_smtp import record
 from tests.mail.conftest import ADMIN, OTHER_ADMIN, SENDER
 from tests.mail.servers import server_certificate
 from workflow.errors import Misconfigured
@@ -54,6 +55,7 @@ class Server:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        record(envelope.original_content or b"")
         await asyncio.sleep(self.delay)
         answer = _given(self.at_data.pop(0), server) if self.at_data else "250 2.0.0 queued"
         if answer.startswith("250"):

@@ -72,7 +72,8 @@ class Mailroom:
 
     def sent_to(self, kind: str) -> list[bytes]:
         """Messages to this recipient, as the mail server took them, oldest first."""
-        return [bytes(each.content or b"") for each in self.smtp.envelopes if each.rcpt_tos == [address_of(kind)]]
+        found = [each.content for each in self.smtp.envelopes if each.rcpt_tos == [address_of(kind)]]
+        return [each for each in found if isinstance(each, bytes)]
 
     def issued_for(self, kind: str) -> tuple[IssuedLicense, Delivery]:
         """The license and the row of the message that brought it."""

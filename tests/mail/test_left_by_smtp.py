@@ -1,0 +1,92 @@
+"""The search through everything that left: it finds a license in whatever it is wrapped, and fails the run."""
+
+import base64
+import os
+import quopri
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.left_by_smtp import in_clear
+from tests.license_file import example
+from tests.mail.conftest import Post
+from tests.mail.samples import DESK, ISSUED, SHA256
+from workflow.license_file import encode_claims
+from workflow.mail import letters
+from workflow.mail.encryption import encrypt_for, sign_only
+from workflow.mail.messages import OuterHeaders
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HEAD = b"From: a@b.example\r\nSubject: x\r\n\r\n"
+
+
+def base64_of(content: bytes) -> bytes:
+    return base64.encodebytes(content).replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda lic: lic,
+        base64_of,
+        base64.b64encode,
+        base64.urlsafe_b64encode,
+        quopri.encodestring,
+        lambda lic: b"Content-Type: a/b\r\n\r\n" + base64_of(b"Content-Type: c/d\r\n\r\n" + base64_of(lic)),
+        lambda lic: b"see https://x.example/?license=" + base64.urlsafe_b64encode(lic) + b"&x=1",
+        lambda lic: base64_of(quopri.encodestring(lic)),
+    ],
+    ids=["as it is", "base64", "in one line", "url-safe", "quoted-printable", "twice", "in an address", "both"],
+)
+def test_a_license_is_found_in_whatever_it_is_wrapped(wrapped: Callable[[bytes], bytes]) -> None:
+    for secret in (example.lic(), encode_claims(example.CLAIMS)):
+        assert in_clear(HEAD + wrapped(secret) + b"\r\n")
+
+
+def test_the_letter_that_brings_a_license_is_found_unless_it_is_encrypted(post: Post, headers: OuterHeaders) -> None:
+    letter = letters.license_delivery("Zhang Wei", ISSUED, example.lic(), SHA256, DESK)
+    for signer in (None, post.signer):
+        assert in_clear(sign_only(letter, signer, headers=headers))
+    assert in_clear(encrypt_for(letter, post.certificate(), post.signer, headers=headers)) is None
+
+
+def test_no_words_of_a_letter_are_taken_for_a_license() -> None:
+    """It tells of the license, its number and its digest; that is no secret."""
+    letter = letters.license_delivery("Zhang Wei", ISSUED, example.lic(), SHA256, DESK)
+    for words in (letter.text, letter.html, letter.subject):
+        assert in_clear(HEAD + base64_of(words.encode())) is None
+
+
+LEAK = """
+import base64
+import smtplib
+from tests.license_file import example
+from tests.servers import smtp_catcher
+
+def test_that_is_green() -> None:
+    with smtp_catcher() as catcher, smtplib.SMTP("127.0.0.1", catcher.port) as client:
+        client.sendmail("a@x.example", "b@x.example", "Subject: x\\n\\n" + base64.encodebytes(example.lic()).decode())
+        assert len(catcher.messages) == 1
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_whose_tests_are_green_fails_when_a_license_left(processes: str, tmp_path: Path) -> None:
+    (tmp_path / "test_leak.py").write_text(LEAK)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TESTS_"))}
+    options = ["-n", processes, "-p", "tests.left_by_smtp", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", os.devnull, *options, str(tmp_path / "test_leak.py")],
+        cwd=REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "1 passed" in run.stdout
+    assert "A LICENSE LEFT IN CLEAR" in run.stdout
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
