@@ -207,10 +207,10 @@ class Office:
         self.sign(number)
         return number
 
-    def hand_over(self, number: str, address: str = WEI, channel: Channel = Channel.SMIME) -> Delivery:
+    def hand_over(self, number: str, address: str = WEI, channel: Channel = Channel.SMIME, **changes: Any) -> Delivery:
         """The mail server takes the message to this recipient."""
         job = self.claim(self.delivery_job(number, address))
-        built = self.message(number, job, address, channel)
+        built = self.message(number, job, address, channel, **changes)
         with self.work() as session:
             marked = delivery.mark_sending(session, job, deliveries.find_by_job(session, job.id), built, self.now, wall_now())
         with self.work() as session:

@@ -13,8 +13,8 @@ from workflow.db.tables import Application, EventRow, IssuedLicense, Person
 from workflow.domain.application import Standing, Status
 from workflow.domain.approvals import Decision
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
-from workflow.domain.delivery import DeliveryState
-from workflow.domain.events import DeliveryFailed, SigningFailed
+from workflow.domain.delivery import UNDELIVERED, DeliveryState
+from workflow.domain.events import DeliveryBounced, DeliveryFailed, SigningFailed
 from workflow.domain.terms import last_usable_day
 from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange, Trouble
 from workflow.mail.letters import Desk as Sender
@@ -82,6 +82,7 @@ def application_facts(desk: Desk, application: Application, content: Application
 _ADVICE = {
     SigningFailed.type: "Open the application, mend what it says, and retry the job under Operations.",
     DeliveryFailed.type: "Open the application to try again, or add another recipient.",
+    DeliveryBounced.type: "Open the application to correct the address, or to send the file to another recipient.",
 }
 
 
@@ -97,16 +98,19 @@ def trouble(event: EventRow) -> Trouble:
     if event.type == DeliveryFailed.type:
         problem = f"The license file could not be delivered to {said['address']}."
         return Trouble(problem, said["reply"], _ADVICE[event.type])
+    if event.type == DeliveryBounced.type:
+        problem = f"The mail with the license for {said['address']} was accepted at first and came back later."
+        return Trouble(problem, said["reply"], _ADVICE[event.type])
     return Trouble("The license was not signed.", said["reason"], _ADVICE[event.type])
 
 
 def stands(session: Session, application: Application, event: EventRow) -> bool:
     """Whether what stopped still stands still: the license is not signed, or nothing was sent to the recipient since."""
-    if event.type != DeliveryFailed.type:
+    if event.type not in (DeliveryFailed.type, DeliveryBounced.type):
         return application.status == Status.APPROVED.value
     said = payload_of(event)
     return any(
-        each.delivery is not None and each.delivery.state in (DeliveryState.REFUSED, DeliveryState.IN_DOUBT)
+        each.delivery is not None and each.delivery.state in UNDELIVERED
         for each in deliveries.license_deliveries(session, application.id)
         if str(each.recipient.id) == said["recipient"]
     )

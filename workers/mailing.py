@@ -169,6 +169,8 @@ def _record_failure(here: Runtime, job: ClaimedJob, stored: Delivery | None, bui
         match error.failure:
             case Failure.OUTCOME_UNKNOWN:  # stays marked: the next attempt looks it up before it sends
                 jobs.put_off(session, job, wall_now(), f"no answer after the message was handed over: {error}")
+                if stored is not None:
+                    services.note_unanswered(session, stored, error.reply, now)
             case Failure.PERMANENT:
                 services.record_refused(session, MAILER, job, stored, built, **answer)
                 jobs.bury(session, job, wall_now(), str(error))

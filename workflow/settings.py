@@ -108,7 +108,18 @@ class Database(Common):
 
 
 @dataclass(frozen=True)
-class MailSettings:
+class BounceMarks:
+    """Where mail comes back to that cannot be delivered."""
+
+    bounce_address: str | None = None
+    """such as bounce@example.com: each message names an address of its own, bounce+…@example.com. Without it, it comes back to
+    mail_sender"""
+    bounce_key: Path = Path("var/bounce.key")
+    """a secret that marks those addresses, made on first start; the general worker and the bounce reader need the same file"""
+
+
+@dataclass(frozen=True)
+class MailSettings(BounceMarks):
     """The way out for mail."""
 
     smtp_host: str = "127.0.0.1"
@@ -118,11 +129,6 @@ class MailSettings:
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     mail_sender: str = "licensing@serviceme.example"
-    bounce_address: str | None = None
-    """where mail that cannot be delivered comes back to, such as bounce@example.com: each message names an address of its own,
-    bounce+…@example.com. Without it, it comes back to mail_sender"""
-    bounce_key: Path = Path("var/bounce.key")
-    """a secret that marks those addresses, made on first start; the bounce reader needs the same file"""
     mail_timeout: int = 180
     """seconds for the answer after DATA"""
     mail_archive: str | None = None
@@ -205,6 +211,16 @@ class WitnessSettings(Database):
 
 
 @dataclass(frozen=True)
+class BounceSettings(Database, BounceMarks):
+    """bounces: takes in mail that came back."""
+
+    bounce_source: str = "lmtp:127.0.0.1:8325"
+    """lmtp:HOST:PORT or smtp:HOST:PORT to listen on, maildir:PATH, or imaps://USER@HOST/MAILBOX to look into"""
+    bounce_password: SecretStr | None = None
+    """for imaps://; use LICDESK_BOUNCE_PASSWORD_FILE"""
+
+
+@dataclass(frozen=True)
 class BeatSettings(Common):
     """beat: wakes the scans."""
 
@@ -243,6 +259,7 @@ ROLES: tuple[type, ...] = (
     WorkerSettings,
     SigningSettings,
     WitnessSettings,
+    BounceSettings,
     BeatSettings,
     ConsoleSettings,
     InboxSettings,

@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -53,6 +54,8 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
+smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -70,14 +73,17 @@ local_recipient_maps =
 alias_maps =
 default_transport = discard
 relay_transport = discard
+transport_maps = texthash:{home}/config/transport
 myhostname = mail.example
 """
 
 
 @contextmanager
-def running_postfix(home: Path) -> Iterator[Postfix]:
-    """A Postfix of its own beside whatever the machine runs. Raises NotHere without the program, or without root, which its
-    master process needs."""
+def running_postfix(home: Path, routes: Mapping[str, str] = MappingProxyType({})) -> Iterator[Postfix]:
+    """A Postfix of its own beside whatever the machine runs. `routes` says where mail for some domains goes.
+
+    Raises NotHere without the program, or without root, which its master process needs.
+    """
     program = shutil.which("postfix", path=SYSTEM)
     if program is None or os.geteuid() != 0:
         raise NotHere("Postfix is not installed, or this is not root (on Debian and Ubuntu: apt-get install postfix)")
@@ -86,6 +92,7 @@ def running_postfix(home: Path) -> Iterator[Postfix]:
         (home / each).mkdir()
     shutil.chown(home / "data", "postfix")
     (home / "config" / "master.cf").write_text(MASTER.format(port=port))
+    (home / "config" / "transport").write_text("".join(f"{domain} {route}\n" for domain, route in routes.items()))
     (home / "config" / "main.cf").write_text(MAIN.format(home=home))
     command = [program, "-c", str(home / "config")]
     started = subprocess.run([*command, "start"], capture_output=True, text=True, timeout=60, check=False)

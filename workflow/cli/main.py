@@ -29,7 +29,7 @@ SUBJECTS = (
 
 COMMANDS = {
     "up": ("up",),
-    "serving": ("serve", "relay", "witness", "worker", "beat"),
+    "serving": ("serve", "relay", "witness", "bounces", "worker", "beat"),
     "client": ("apply", "applications", "show", "approve", "reject", "request-changes", "withdraw", "renew"),
     "clock": ("clock",),
     "doctor": ("doctor",),

@@ -1,4 +1,4 @@
-"""`licdesk serve`, `relay`, `worker` and `beat`: each becomes uvicorn or Celery by `exec`, so that no server process has
+"""`licdesk serve`, `relay`, `bounces`, `worker` and `beat`: each becomes its server by `exec`, so that no process that serves has
 the command line's modules, and signals reach the server itself."""
 
 import os
@@ -59,6 +59,11 @@ def witness() -> tuple[str, ...]:
     return (sys.executable, "-m", "workers.witness")
 
 
+def bounces() -> tuple[str, ...]:
+    """The command that takes in mail that came back."""
+    return (sys.executable, "-m", "workers.bounces")
+
+
 def worker(queue: Queue, concurrency: int) -> tuple[str, ...]:
     """The command that works off the queues of one kind."""
     work = ["worker", "--hostname", f"{queue.value}@%h", "--concurrency", str(concurrency)]
@@ -105,6 +110,12 @@ def relay_command() -> None:
 def witness_command() -> None:
     """Look at the whole history once a day and sign a checkpoint of it."""
     _become(witness())
+
+
+@app.command("bounces")
+def bounces_command() -> None:
+    """Take in mail that came back, from LICDESK_BOUNCE_SOURCE, and tell those who can help."""
+    _become(bounces())
 
 
 @app.command("worker")

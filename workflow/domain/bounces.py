@@ -91,7 +91,8 @@ class Report:
     """What a message that came back says, with everything of it that could be read, in bounded pieces.
 
     `envelope_id` and `addressed_to` are as they came; what they are worth is for `Tags` to say. `digest` is that of its body:
-    the header fields change with every server that passes it on.
+    the header fields change with every server that passes it on. `names` are the recipients that a report without fields was
+    understood to be about; empty where the fields said it.
     """
 
     verdict: Verdict
@@ -102,3 +103,21 @@ class Report:
     status: str = ""
     reporter: str = ""
     said: str = ""
+    names: frozenset[str] = frozenset()
+
+
+class Outcome(StrEnum):
+    """What became of a report."""
+
+    BOUNCED = "bounced"
+    """a message that was accepted has come back: told to those who can help"""
+    DELAYED = "delayed"
+    """it is shown with its message"""
+    NOTED = "noted"
+    """it is shown with its message as a claim, and changes nothing"""
+    KNOWN = "known"
+    """it was taken in before"""
+    DROPPED = "dropped"
+    """it is about no message of this desk, says nothing, or is one too many"""
+    LATER = "later"
+    """it cannot be taken in now; whoever brought it keeps it and comes again"""

@@ -30,6 +30,10 @@ class DeliveryState(StrEnum):
     """taken by the first mail server and given back by a later one"""
 
 
+UNDELIVERED = (DeliveryState.REFUSED, DeliveryState.IN_DOUBT, DeliveryState.BOUNCED)
+"""Where a message stays until somebody helps."""
+
+
 class AttemptResult(StrEnum):
     """How one attempt to hand a message over ended."""
 

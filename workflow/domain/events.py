@@ -274,6 +274,20 @@ class DeliveryFailed(Event):
 
 
 @dataclass(frozen=True)
+class DeliveryBounced(Event):
+    """A message that had been accepted came back. `proof` is how the report was matched, `reporter` who wrote it."""
+
+    type = "delivery.bounced"
+    recipient: str
+    address: str
+    channel: str
+    message_id: str
+    reply: str
+    reporter: str
+    proof: str
+
+
+@dataclass(frozen=True)
 class LicenseDelivered(Event):
     """Enough recipients have the file."""
 
@@ -400,6 +414,18 @@ class ReminderSent(Event):
 
 
 @dataclass(frozen=True)
+class ReminderBounced(Event):
+    """A reminder that had been accepted came back."""
+
+    type = "reminder.bounced"
+    license_id: str
+    version: int
+    days_ahead: int
+    address: str
+    reply: str
+
+
+@dataclass(frozen=True)
 class ReminderAcknowledged(Event):
     """Somebody said that a reminder was seen."""
 
@@ -453,6 +479,10 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
             _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
         ),
         DeliveryFailed: (
+            _letter(LetterKind.NEEDS_ATTENTION, Audience.OPERATORS),
+            _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
+        ),
+        DeliveryBounced: (
             _letter(LetterKind.NEEDS_ATTENTION, Audience.OPERATORS),
             _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
         ),

@@ -19,12 +19,12 @@ from workflow.db import outbox
 from workflow.db.ids import new_id
 from workflow.db.jobs import ClaimedJob
 from workflow.db.outbox import Subject
-from workflow.db.queries import customers, deliveries, licenses, moves
+from workflow.db.queries import customers, deliveries, ledger, licenses, moves
 from workflow.db.queries.deliveries import Handover
 from workflow.db.tables import Application, Delivery, IssuedLicense, PortalLink, Recipient
 from workflow.domain.application import Action, Standing
 from workflow.domain.content import ApplicationContent, content_from
-from workflow.domain.delivery import Channel, DeliveryState
+from workflow.domain.delivery import AttemptResult, Channel, DeliveryState, Settled
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
@@ -142,6 +142,8 @@ def mark_sending(
     session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, now: datetime, wall: datetime
 ) -> Delivery:
     """Stores the bytes and the mark before DATA: from here on the outcome can be in doubt. Returns the message's row."""
+    if stored is not None and stored.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT):
+        note_unanswered(session, stored, "The worker stopped while the mail server had the message.", now)
     delivery = _put(session, job, stored, built, now, DeliveryState.SENDING, data_started_at=wall)
     if built.portal_token is not None and built.issued is not None and built.to.recipient is not None:
         link = deliveries.find_link_of(session, delivery.id) or PortalLink(
@@ -157,7 +159,15 @@ def note_not_sent(
     session: Session, job: ClaimedJob, stored: Delivery | None, built: Built, code: int, reply: str, now: datetime
 ) -> None:
     """Keeps the answer of an attempt that provably sent nothing, for the page."""
-    _put(session, job, stored, built, now, DeliveryState.PREPARED, smtp_code=code or None, smtp_reply=reply)
+    mark = _mark_of(job, stored)
+    delivery = _put(session, job, stored, built, now, DeliveryState.PREPARED, smtp_code=code or None, smtp_reply=reply)
+    ledger.add_attempt(session, delivery, AttemptResult.PUT_OFF, marked_at=mark, code=code or None, reply=reply, now=now)
+
+
+def note_unanswered(session: Session, delivery: Delivery, reply: str, now: datetime) -> None:
+    """Writes down, once, that the last attempt at a message got no answer; what becomes of it is settled elsewhere."""
+    mark = delivery.data_started_at
+    ledger.add_attempt(session, delivery, AttemptResult.UNANSWERED, marked_at=mark, code=None, reply=reply, now=now)
 
 
 def record_accepted(
@@ -165,6 +175,11 @@ def record_accepted(
 ) -> None:
     """The mail server took the message. A license's first acceptance moves the application to delivered."""
     deliveries.set_accepted(session, delivery, code=code, reply=reply, resolved_by=resolved_by, now=now)
+    if resolved_by == Settled.FOUND:
+        note_unanswered(session, delivery, "The worker stopped while the mail server had the message.", now)
+    else:
+        mark = delivery.data_started_at
+        ledger.add_attempt(session, delivery, AttemptResult.ACCEPTED, marked_at=mark, code=code, reply=reply, now=now)
     if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
         accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
@@ -186,6 +201,7 @@ def record_refused(
 ) -> None:
     """The message will not be accepted: visible, with attention."""
     mark = stored.data_started_at if stored is not None else None
+    its_own = _mark_of(job, stored)
     delivery = _put(
         session,
         job,
@@ -197,6 +213,7 @@ def record_refused(
         smtp_code=code or None,
         smtp_reply=reply,
     )
+    ledger.add_attempt(session, delivery, AttemptResult.REFUSED, marked_at=its_own, code=code or None, reply=reply, now=now)
     answer = f"{code or ''} {reply}".strip()
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, answer, now)
@@ -207,6 +224,7 @@ def record_in_doubt(session: Session, actor: Actor, job: ClaimedJob, reason: str
     delivery = deliveries.find_by_job(session, job.id)
     assert delivery is not None, "only a stored message can be in doubt"
     delivery.state, delivery.smtp_reply = DeliveryState.IN_DOUBT, reason
+    note_unanswered(session, delivery, reason, now)
     if delivery.kind == LICENSE_DELIVERY:
         _record_failure(session, actor, delivery, reason, now)
 
@@ -256,6 +274,12 @@ def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: s
     application = _locked(session, delivery.application)
     fact = DeliveryFailed(str(delivery.recipient), delivery.address, delivery.channel, reply)
     outbox.record(session, fact, actor, now, application=application)
+
+
+def _mark_of(job: ClaimedJob, stored: Delivery | None) -> datetime | None:
+    """When the bytes of this very attempt may have left; None when it never came so far."""
+    marked = stored is not None and stored.state == DeliveryState.SENDING and stored.attempts == job.attempts
+    return stored.data_started_at if stored is not None and marked else None
 
 
 def _put(

@@ -156,10 +156,11 @@ def download(
     opened = open_link(session, token, wall)
     if actor is not None and (Role.ADMINISTRATOR not in actor.roles or actor.tenant != opened.tenant.id):
         raise NotThisTenant(f"Sign in as an administrator of {opened.tenant.company}, or ask for a code.")
-    record_download(session, actor or _as_recipient(opened, network), opened.application, Channel.PORTAL, now)
     opened.link.downloaded_at = wall
     delivery = deliveries.get_delivery(session, opened.link.delivery)
     delivery.downloaded_at = now
+    session.flush()  # the message's row before the application's, as everybody takes them: else two could wait for each other
+    record_download(session, actor or _as_recipient(opened, network), opened.application, Channel.PORTAL, now)
     return opened
 
 

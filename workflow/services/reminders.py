@@ -14,7 +14,7 @@ from workflow.db.outbox import add_jobs, job_values, recipients_of
 from workflow.db.queries import applications, customers, licenses, moves, people, reminders
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.domain.application import COUNTING, Action, Standing, Status, allows
-from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderAcknowledged, ReminderSent
+from workflow.domain.events import Job, LicenseExpired, LicenseNotActivated, ReminderAcknowledged, ReminderBounced, ReminderSent
 from workflow.domain.reminders import ReminderState, due, next_look_at
 from workflow.domain.roles import Actor, Permission, Role, may, require, system
 from workflow.errors import NotFound
@@ -73,6 +73,16 @@ def record_sent(
     reminder.state, reminder.reason, reminder.sent_at = ReminderState.SENT, None, now
     application = applications.get_application_by_id(session, issued.application)
     fact = ReminderSent(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, message_id)
+    outbox.record(session, fact, actor, now, application=application)
+
+
+def record_bounced(
+    session: Session, actor: Actor, reminder: Reminder, issued: IssuedLicense, reply: str, now: datetime
+) -> None:
+    """The reminder came back: it has failed, and the page says so."""
+    reminder.state, reminder.reason = ReminderState.FAILED, f"It came back: {reply}"
+    application = applications.get_application_by_id(session, issued.application)
+    fact = ReminderBounced(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, reply)
     outbox.record(session, fact, actor, now, application=application)
 
 

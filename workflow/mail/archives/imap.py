@@ -30,8 +30,8 @@ class Address:
     in_clear: bool
 
 
-def address_of(url: str) -> Address:
-    """Reads `imaps://USER@HOST[:PORT]/MAILBOX`. Raises ArchiveUnusable."""
+def address_of(url: str, setting: str = "LICDESK_MAIL_ARCHIVE") -> Address:
+    """Reads `imaps://USER@HOST[:PORT]/MAILBOX`, the value of a setting. Raises ArchiveUnusable."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or _PORTS[parts.scheme]
@@ -39,12 +39,12 @@ def address_of(url: str) -> Address:
         host, port = None, 0
     if not host or not parts.username or parts.password:
         raise ArchiveUnusable(
-            f"LICDESK_MAIL_ARCHIVE is {url!r}. Write imaps://USER@HOST/MAILBOX, with %40 for an @ in the name; the password "
-            "belongs into LICDESK_MAIL_ARCHIVE_PASSWORD_FILE."
+            f"{setting} is {url!r}. Write imaps://USER@HOST/MAILBOX, with %40 for an @ in the name; the password belongs into "
+            "a file that the setting for it names."
         )
     in_clear = parts.scheme == "imap"
     if in_clear and host not in LOOPBACK:
-        raise ArchiveUnusable(f"LICDESK_MAIL_ARCHIVE would send a password in clear to {host}. Write imaps:// instead.")
+        raise ArchiveUnusable(f"{setting} would send a password in clear to {host}. Write imaps:// instead.")
     return Address(host, port, unquote(parts.username), unquote(parts.path.strip("/")) or "INBOX", in_clear)
 
 
@@ -57,31 +57,32 @@ def find(url: str, password: SecretStr | None, message_id: str, since: datetime)
     if password is None:
         raise ArchiveUnusable("Set LICDESK_MAIL_ARCHIVE_PASSWORD_FILE: the mail archive asks for a password.")
     try:
-        with _connected(at) as server:
+        with connected(at) as server:
             server.login(at.user, password.get_secret_value())
-            _ok(server.select(_quoted(at.mailbox), readonly=True))
+            ok(server.select(quoted(at.mailbox), readonly=True))
             day = imaplib.Time2Internaldate(since - DAY_SLACK)[1:12].strip()
             # The server compares parts of words; which message it really is, its own header says.
-            found = _ok(server.search(None, "SINCE", day, "HEADER", "Message-ID", _quoted(message_id)))
+            found = ok(server.search(None, "SINCE", day, "HEADER", "Message-ID", quoted(message_id)))
             return any(_is_message(server, number, message_id) for number in found[0].split())
     except (imaplib.IMAP4.error, ssl.SSLError, OSError) as error:
-        raise ArchiveAway(f"The mail archive on {at.host} can't be read: {_words(error)}.") from error
+        raise ArchiveAway(f"The mail archive on {at.host} can't be read: {words(error)}.") from error
 
 
-def _connected(at: Address) -> imaplib.IMAP4:
+def connected(at: Address) -> imaplib.IMAP4:
+    """A connection that is not signed in yet."""
     if at.in_clear:
         return imaplib.IMAP4(at.host, at.port, timeout=SECONDS)
     return imaplib.IMAP4_SSL(at.host, at.port, ssl_context=ssl.create_default_context(), timeout=SECONDS)
 
 
 def _is_message(server: imaplib.IMAP4, number: bytes, message_id: str) -> bool:
-    for part in _ok(server.fetch(number.decode("ascii"), "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")):
+    for part in ok(server.fetch(number.decode("ascii"), "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")):
         if isinstance(part, tuple) and BytesHeaderParser().parsebytes(part[1]).get("Message-ID", "").strip() == message_id:
             return True
     return False
 
 
-def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
+def ok(answer: tuple[str, list[Any]]) -> list[Any]:
     """What the server sent with its OK. Anything else leaves the doubt."""
     status, data = answer
     if status != "OK":
@@ -89,11 +90,12 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     return data
 
 
-def _words(error: Exception) -> str:
-    """imaplib passes the server's bytes on."""
+def words(error: Exception) -> str:
+    """What the server said; imaplib passes its bytes on."""
     said = error.args[0] if error.args else ""
     return (said.decode("utf-8", "replace") if isinstance(said, bytes) else str(error)).rstrip(".")
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A value as a quoted string."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

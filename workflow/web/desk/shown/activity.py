@@ -126,6 +126,12 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             f"{CHANNEL_WORDS.get(said['channel'], 'Mail')} to {said['address']} accepted by the mail server",
         ),
         facts.DeliveryFailed.type: lambda _who, said: ("mail-x", "bad", f"Delivery to {said['address']} refused"),
+        facts.DeliveryBounced.type: lambda _who, said: (
+            "mail-x",
+            "bad",
+            f"{CHANNEL_WORDS.get(said['channel'], 'Mail')} to {said['address']} came back"
+            + (f" from {said['reporter']}" if said["reporter"] else ""),
+        ),
         facts.LicenseDelivered.type: lambda _who, said: (
             "mail-check",
             "ok",
@@ -178,12 +184,24 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             "",
             f"Expiry reminder sent to {said['address']}, {said['days_ahead']} days ahead",
         ),
+        facts.ReminderBounced.type: lambda _who, said: (
+            "mail-x",
+            "bad",
+            f"Expiry reminder to {said['address']} came back",
+        ),
         facts.ReminderAcknowledged.type: lambda who, said: ("check", "", f"Reminder to {said['address']} seen by {who}"),
     }
 )
 
 
-_VERBATIM: Mapping[str, str] = MappingProxyType({facts.DeliveryFailed.type: "reply", facts.SigningFailed.type: "reason"})
+_VERBATIM: Mapping[str, str] = MappingProxyType(
+    {
+        facts.DeliveryFailed.type: "reply",
+        facts.DeliveryBounced.type: "reply",
+        facts.ReminderBounced.type: "reply",
+        facts.SigningFailed.type: "reason",
+    }
+)
 """Which member of a failure's payload is somebody else's words, to be quoted as they are."""
 
 
