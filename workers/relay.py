@@ -68,15 +68,14 @@ class Relay:
                     producer = connection.Producer()
                 published = self.publish_due(producer)
                 self._beat()
+                if published < BATCH:
+                    self._wait()
+                    self.stopping.wait(max(0.0, self._breathe_until - time.monotonic()))
             except (OperationalError, SQLAlchemyError, OSError, psycopg.Error, *connection.connection_errors) as error:
                 log.warning("cannot publish now: %s", error)
                 connection.close()
                 connection, producer = self.app.connection_for_write(), None
                 self.stopping.wait(PAUSE_AFTER_FAILURE)
-                continue
-            if published < BATCH:
-                self._wait()
-                self.stopping.wait(max(0.0, self._breathe_until - time.monotonic()))
 
     def publish_due(self, producer: Any) -> int:
         """One round: marks due jobs, commits, publishes. Returns how many."""

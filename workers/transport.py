@@ -1,18 +1,45 @@
-"""Kombu's Redis transport with one repair; `workers.app` puts it in the place of kombu's own.
+"""Kombu's Redis transport with two repairs; `workers.app` puts it in the place of kombu's own. Both are for a server that goes
+away under load, after which a worker of kombu 5.7.0 ends or, worse, lives and takes nothing.
 
-When the server goes away under load, kombu 5.7.0 asks a connection without a client for its host name, and the worker exits
-with `'NoneType' object has no attribute 'hostname'` (9 of 30 restarts; 0 of 30 with this class). A lost connection is what
-it is, so it is reported as one and the worker connects again.
+- A connection without a client is asked for its host name, and the worker exits with `'NoneType' object has no attribute
+  'hostname'`. A lost connection is what it is, so it is reported as one and the worker connects again.
+- An acknowledgement that the server did not hear is logged, and the message goes on to count as one in hand. When all that a
+  worker may have in hand are such, it never asks for another one, and since it asks for nothing it never notices that its
+  connection is gone. The server gives the message out again in time, to be let go; for the worker it is over.
 """
 
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
+    """What a worker has in hand."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """The message is done with, whether or not the server hears of it. Raises what the connection raised."""
+        try:
+            super().ack(delivery_tag)
+        except (RedisError, OSError):
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """The same for a message that is given back."""
+        try:
+            super().reject(delivery_tag, requeue)
+        except (RedisError, OSError):
+            virtual.QoS.ack(self, delivery_tag)
+            raise
 
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel whose lost connection is a connection error."""
+
+    QoS = QoS
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if getattr(self.connection, "client", None) is None:

@@ -25,7 +25,7 @@ from sqlmodel import col, select
 from tests.bench import bare, gate, license_file
 from tests.bench.memory import memory_of_the_one_command_run
 from tests.servers import ValkeyServer, running_postgres, wait_until
-from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, company_on, url_as
+from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, add_customers, company_on, url_as
 from workflow.cli.broker import free_port
 from workflow.database import create_engine, reading, transaction
 from workflow.db import outbox
@@ -35,7 +35,6 @@ from workflow.db.powers import Power
 from workflow.db.tables import Application, JobRow
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
-from workflow.services import customers
 
 CELERY_TAIL = ("--loglevel", "error", "--without-gossip", "--without-mingle")
 PROCESSES = 2
@@ -157,7 +156,7 @@ def path_on(engine: Engine, home: Path, broker: str, keys: Path, mail_keys: Demo
     with running(["-m", "tests.bench.sink", str(port)], dict(os.environ)):
         company = company_on(engine, smtp_port=port, mail_keys=mail_keys, issuer_keys=keys, archive=home / "none")
         tenants = [f"T-{number:05d}" for number in range(30 + ROUNDS * count)]
-        add_customers(engine, company, tenants, mail_keys)
+        add_customers(company, tenants, mail_keys)
         with ExitStack() as stack:
             for command, environ in processes(engine, broker, port, keys, mail_keys):
                 stack.enter_context(running(command, {**os.environ, **environ}))
@@ -193,28 +192,6 @@ def round_of(company: Company, engine: Engine, tenants: list[str]) -> float:
         company.approve(number)
     wait_until(lambda: delivered(engine) == already + len(waiting), 600, "all licenses to be delivered")
     return len(waiting) / (time.perf_counter() - begin)
-
-
-def add_customers(engine: Engine, company: Company, tenants: list[str], mail_keys: DemoFiles) -> None:
-    """One customer per application, so that no two wait for the same License ID."""
-    now = datetime.now(UTC)
-    certificate = mail_keys.recipients[WITH_CERTIFICATE].read_bytes()
-    with transaction(engine) as session:
-        for each in tenants:
-            tenant = customers.add_tenant(
-                session, company.liaison, tenant_id=each, company=f"Company {each}", time_zone="Asia/Shanghai", now=now
-            )
-            customers.add_recipient(
-                session,
-                company.liaison,
-                tenant,
-                name="Zhang Wei",
-                address=WITH_CERTIFICATE,
-                certificate=certificate,
-                authorities=company.here.desk.mail_authorities,
-                now=now,
-                wall=now,
-            )
 
 
 def processes(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import wait_until
+from tests.servers import alive, wait_until
 from workflow.cli import broker
 from workflow.cli.supervisor import DidNotStart, Program, Running, State, Supervisor, answers_ping, greets, says
 
@@ -40,14 +40,6 @@ def sleeper(name: str, journal: Path) -> Program:
         time.sleep(60)
     """
     return python(name, code, ready=says("ready now"))
-
-
-def is_alive(process: int) -> bool:
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 async def run_briefly(supervisor: Supervisor) -> None:
@@ -115,7 +107,7 @@ def test_a_killed_program_comes_back_without_its_orphans(tmp_path: Path) -> None
     processes, restarts = asyncio.run(scenario())
     assert restarts == 1
     assert len(set(processes)) == 4
-    assert not any(map(is_alive, processes))
+    assert not any(map(alive, processes))
 
 
 def test_a_program_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
@@ -167,8 +159,8 @@ def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
     assert supervisor.stdout.readline() == "ready\n"
     processes = json.loads((tmp_path / "family.log").read_text())
     guardians = subprocess.run(["pgrep", "-P", str(supervisor.pid)], capture_output=True, text=True, check=False).stdout.split()
-    assert all(map(is_alive, processes))
+    assert all(map(alive, processes))
     supervisor.kill()
     supervisor.wait()
-    wait_until(lambda: not any(map(is_alive, processes)), 5, "program and child are gone")
-    wait_until(lambda: not any(is_alive(int(each)) for each in guardians), 5, "the guardian is gone")
+    wait_until(lambda: not any(map(alive, processes)), 5, "program and child are gone")
+    wait_until(lambda: not any(alive(int(each)) for each in guardians), 5, "the guardian is gone")

@@ -21,6 +21,7 @@ from tests.e2e.people import (
     status,
     upload_and_activate,
 )
+from tests.servers import alive
 from workflow.cli import cast
 from workflow.cli.stack import NotRunning, ProcessState
 from workflow.domain.application import Status
@@ -191,12 +192,3 @@ def command_line(pid: str) -> bytes:
             return said.read()
     except OSError:
         return b""
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended and was not yet waited for does not."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -1,6 +1,7 @@
 """A customer, its people, and the processes' insides on one database: what a test needs to take jobs by hand."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -202,3 +203,25 @@ def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_k
         actors[Role.APPROVER],
         actors[Role.OPERATOR],
     )
+
+
+def add_customers(company: Company, tenants: Sequence[str], mail_keys: DemoFiles) -> None:
+    """One customer for each Tenant ID, so that no two applications wait for the same License ID."""
+    now = wall_now()
+    certificate = mail_keys.recipients[WITH_CERTIFICATE].read_bytes()
+    with transaction(company.engine) as session:
+        for each in tenants:
+            tenant = customers.add_tenant(
+                session, company.liaison, tenant_id=each, company=f"Company {each}", time_zone="Asia/Shanghai", now=now
+            )
+            customers.add_recipient(
+                session,
+                company.liaison,
+                tenant,
+                name="Zhang Wei",
+                address=WITH_CERTIFICATE,
+                certificate=certificate,
+                authorities=company.here.desk.mail_authorities,
+                now=now,
+                wall=now,
+            )

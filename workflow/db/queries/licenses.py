@@ -141,12 +141,14 @@ def change_standing(session: Session, issued: IssuedLicense, from_standings: Seq
 
 
 def watched(session: Session, now: datetime, limit: int = 1_000) -> Sequence[IssuedLicense]:
-    """Licenses whose next reminder, or whose end, has come. The cost is that of what is due, not of what exists."""
+    """Licenses whose next reminder, or whose end, has come, and that no other scan looks at. The cost is that of what is due,
+    not of what exists."""
     return session.exec(
         select(IssuedLicense)
         .where(col(IssuedLicense.next_reminder_at) <= now)
         .order_by(col(IssuedLicense.next_reminder_at))
         .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
 
 
@@ -208,7 +210,8 @@ def receipts_of(session: Session, license_row: UUID) -> Sequence[Receipt]:
 
 
 def not_activated(session: Session, delivered_before: datetime, nudged_below: int, limit: int = 500) -> Sequence[IssuedLicense]:
-    """Licenses delivered before an instant, still not in force, that were asked about less than `nudged_below` days ago."""
+    """Licenses delivered before an instant, still not in force, that were asked about less than `nudged_below` days ago, and
+    that no other scan looks at: two at once would ask twice."""
     return session.exec(
         select(IssuedLicense)
         .where(
@@ -218,6 +221,7 @@ def not_activated(session: Session, delivered_before: datetime, nudged_below: in
         )
         .order_by(col(IssuedLicense.delivered_at))
         .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
 
 
