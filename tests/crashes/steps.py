@@ -171,13 +171,13 @@ def install() -> None:
 def _stop_around_data(transport: Any) -> None:
     real = transport.send
 
-    def send(self: Any, sender: str, recipient: str, message: bytes, *, before_data: Callable[[], None]) -> Any:
+    def send(*given: Any, before_data: Callable[[], None], **named: Any) -> Any:
         def mark() -> None:
             before_data()
             if _kind[0] == Job.DELIVER:
                 stop_at(Step.GENERAL_MARKED)
 
-        accepted = real(self, sender, recipient, message, before_data=mark)
+        accepted = real(*given, before_data=mark, **named)
         if _kind[0] == Job.DELIVER:
             stop_at(Step.GENERAL_ANSWERED)
         return accepted
