@@ -63,6 +63,7 @@ _ROUNDS = (
 )
 # A second name for the message that this job has built: the count above is over all of them.
 _STORED = aliased(Delivery)
+_BY_JOB = select(Delivery).where(Delivery.job == bindparam("of_job"))
 _HANDOVERS = (
     core_select(JobRow.id, Application, IssuedLicense, Recipient, Revision.content, _STORED, _ROUNDS)  # type: ignore[call-overload]
     .join(Application, col(Application.id) == col(JobRow.ref))
@@ -90,7 +91,7 @@ _ACCEPT = (
 
 def find_by_job(session: Session, job: UUID) -> Delivery | None:
     """The message a job has built."""
-    return session.exec(select(Delivery).where(Delivery.job == job)).one_or_none()
+    return session.exec(_BY_JOB, params={"of_job": job}).one_or_none()
 
 
 def by_jobs(session: Session, jobs: Sequence[UUID]) -> dict[UUID, Delivery]:
