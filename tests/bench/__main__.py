@@ -22,7 +22,7 @@ from rich.table import Table
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
-from tests.bench import bare, gate, license_file
+from tests.bench import bare, gate, license_file, mail
 from tests.bench.memory import memory_of_the_one_command_run
 from tests.servers import ValkeyServer, running_postgres, wait_until
 from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, add_customers, company_on, url_as
@@ -74,6 +74,7 @@ def main() -> None:
         figures = measure(Path(home), chosen.applications, stack)
         figures["license_file"] = license_file.measured()
         figures["gate"] = gate.measured(Path(home) / "gate")
+        figures["mail"] = mail.measured(Path(home) / "mail-cost")
         if not chosen.skip_memory:
             figures["memory_mb"] = memory_of_the_one_command_run(Path(home) / "up")
     show(figures)

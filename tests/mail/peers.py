@@ -1,6 +1,7 @@
 """Real mail servers of other people, on loopback and throw-away: Postfix with its log, Dovecot with a mailbox over TLS."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.mail.servers import server_certificate
 from tests.servers import NotHere, answers, wait_until
 from workflow.cli.broker import free_port
 
@@ -25,10 +27,13 @@ SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Postfix:
-    """A server that takes mail from this machine for anybody and forgets it, but not in its log."""
+    """A server that takes mail from this machine for anybody and forgets it, but not in its log. What is routed to `virtual:`
+    is kept in `maildir`. `certificate` is for localhost, and its own authority."""
 
     port: int
     log: Path
+    maildir: Path
+    certificate: Path
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ smtp unix - - n - - smtp
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
+tlsmgr unix - - n 1000? 1 tlsmgr
+virtual unix - n n - - virtual
 """
 MAIN = """\
 compatibility_level = 3.6
@@ -75,12 +82,20 @@ default_transport = discard
 relay_transport = discard
 transport_maps = texthash:{home}/config/transport
 myhostname = mail.example
+virtual_mailbox_base = {home}/mail
+virtual_mailbox_maps = static:all/
+virtual_uid_maps = static:{user}
+virtual_gid_maps = static:{group}
+smtpd_tls_security_level = {tls}
+smtpd_tls_chain_files = {key}, {certificate}
+smtpd_tls_loglevel = 1
 """
 
 
 @contextmanager
-def running_postfix(home: Path, routes: Mapping[str, str] = MappingProxyType({})) -> Iterator[Postfix]:
-    """A Postfix of its own beside whatever the machine runs. `routes` says where mail for some domains goes.
+def running_postfix(home: Path, routes: Mapping[str, str] = MappingProxyType({}), *, tls: bool = False) -> Iterator[Postfix]:
+    """A Postfix of its own beside whatever the machine runs. `routes` says where mail for some domains goes; with `tls`
+    nothing is taken without STARTTLS.
 
     Raises NotHere without the program, or without root, which its master process needs.
     """
@@ -88,17 +103,21 @@ def running_postfix(home: Path, routes: Mapping[str, str] = MappingProxyType({})
     if program is None or os.geteuid() != 0:
         raise NotHere("Postfix is not installed, or this is not root (on Debian and Ubuntu: apt-get install postfix)")
     port = free_port()
-    for each in ("config", "spool", "data"):
+    for each in ("config", "spool", "data", "mail"):
         (home / each).mkdir()
     shutil.chown(home / "data", "postfix")
+    shutil.chown(home / "mail", "nobody", "nogroup")
+    certificate, key = server_certificate(home)
+    nobody = pwd.getpwnam("nobody")
+    told = {"home": home, "certificate": certificate, "key": key, "user": nobody.pw_uid, "group": nobody.pw_gid}
     (home / "config" / "master.cf").write_text(MASTER.format(port=port))
     (home / "config" / "transport").write_text("".join(f"{domain} {route}\n" for domain, route in routes.items()))
-    (home / "config" / "main.cf").write_text(MAIN.format(home=home))
+    (home / "config" / "main.cf").write_text(MAIN.format(**told, tls="encrypt" if tls else "none"))
     command = [program, "-c", str(home / "config")]
     started = subprocess.run([*command, "start"], capture_output=True, text=True, timeout=60, check=False)
     try:
         wait_until(lambda: answers(port, b"220"), 30, f"Postfix answers {started.stderr}")
-        yield Postfix(port, home / "mail.log")
+        yield Postfix(port, home / "mail.log", home / "mail" / "all", certificate)
     finally:
         subprocess.run([*command, "stop"], capture_output=True, timeout=60, check=False)
 
