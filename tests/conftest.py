@@ -29,8 +29,8 @@ passwords.cost(passwords.QUICK)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the longest test may be."""
-    words = "how often the broker is restarted under load (tests/crashes; 30 of them take two minutes)"
-    parser.addoption("--broker-restarts", type=int, default=8, help=words)
+    words = "how often the broker is restarted under load (tests/crashes; 30 of them take a minute)"
+    parser.addoption("--broker-restarts", type=int, default=10, help=words)
 
 
 def missing(what: str) -> None:

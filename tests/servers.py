@@ -4,6 +4,7 @@
 the process PID does, so that not even a killed test run leaves a server behind.
 """
 
+import asyncio
 import fcntl
 import json
 import os
@@ -370,9 +371,12 @@ def _is_alive(process: int) -> bool:
 @dataclass
 class SmtpCatcher:
     """A mail server that keeps what it gets. `refuse` answers a stage ("RCPT", "DATA") with a line such as
-    "450 4.2.1 try later" until it is set to None again."""
+    "450 4.2.1 try later" until it is set to None again. While it is `slow`, it answers to no message it was given."""
 
     refuse: dict[str, str | None] = field(default_factory=dict)
+    slow: bool = False
+    handed: int = 0
+    """how many messages were handed over, answered or not"""
     envelopes: list[Envelope] = field(default_factory=list)
     port: int = 0
 
@@ -392,6 +396,9 @@ class SmtpCatcher:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd."""
         record(envelope.original_content or b"")
+        self.handed += 1
+        while self.slow:
+            await asyncio.sleep(0.02)
         if refusal := self.refuse.get("DATA"):
             return refusal
         self.envelopes.append(envelope)

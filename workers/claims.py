@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from workers.stopping import is_stopping
 from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob, LeaseLost
@@ -78,8 +79,8 @@ def perform_in_turn(
 ) -> None:
     """Claims several jobs and reads what they need at once, then does each alone, one after the other.
 
-    Whoever waits too long for the one before it (a slow mail server) is given back, so that another worker may take it, and
-    no job works with what was read long ago.
+    Whoever waits too long for the one before it (a slow mail server), or for a worker that was told to stop, is given back, so
+    that another worker may take it, and no job works with what was read long ago.
     """
     jobs_claimed = _claim(kind, job_ids, claimant)
     until = _end_of_patience(claimant)
@@ -93,7 +94,7 @@ def _end_of_patience(claimant: Claimant) -> float:
 
 def _in_turn(claimed: Sequence[ClaimedJob], work: Callable[[ClaimedJob], None], claimant: Claimant, until: float) -> None:
     for done, job in enumerate(claimed):
-        if done and time.monotonic() > until:
+        if done and (is_stopping() or time.monotonic() > until):
             with transaction(claimant.engine) as session:
                 jobs.give_back(session, claimed[done:], wall_now())
             return

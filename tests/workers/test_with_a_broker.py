@@ -3,10 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,64 +11,12 @@ from typing import Any
 import pytest
 
 from tests.servers import SmtpCatcher, ValkeyServer
-from tests.workers.company import SENDER, Company
+from tests.workers.company import Company
+from tests.workers.conftest import Start
 from workflow.database import reading
 from workflow.db.queries import housekeeping
 from workflow.db.tables import Heartbeat
 from workflow.domain.events import Job
-from workflow.mail.demo_keys import DemoFiles
-
-Start = Callable[[str], subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def start(
-    company: Company, smtp: SmtpCatcher, valkey: ValkeyServer, issuer_keys: Path, mail_keys: DemoFiles, tmp_path: Path
-) -> Iterator[Start]:
-    """Starts a process by its name: relay, general or signing, each with its own settings only."""
-    url = company.engine.url.render_as_string(hide_password=False)
-    common = {
-        **os.environ,
-        "LICDESK_MODE": "demo",
-        "LICDESK_DATABASE_URL": url,
-        "LICDESK_BROKER_URL": valkey.url,
-        "LICDESK_LEASE_SECONDS": "5",
-        "LICDESK_LOG_FORMAT": "json",
-    }
-    mail = {
-        "LICDESK_SMTP_PORT": str(smtp.port),
-        "LICDESK_SMTP_TLS": "none",
-        "LICDESK_MAIL_SENDER": SENDER,
-        "LICDESK_MAIL_CA": str(mail_keys.authority),
-        "LICDESK_MAIL_SIGNER_CERTIFICATE": str(mail_keys.signer_certificate),
-        "LICDESK_MAIL_SIGNER_KEY": str(mail_keys.signer_key),
-    }
-    keys = {
-        "LICDESK_TRUST_DIR": str(issuer_keys / "trust"),
-        "LICDESK_ISSUER_KEYS": company.room.settings.issuer_keys,
-        "LICDESK_ISSUER_KEY_SECRET_FILE": str(issuer_keys / "secret"),
-    }
-    celery = [sys.executable, "-m", "celery"]
-    tail = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--concurrency", "1"]
-    commands = {
-        "relay": ([sys.executable, "-m", "workers.relay"], {}),
-        "general": ([*celery, "-A", "workers.app:general", "worker", "-n", "general@%h", *tail], mail),
-        "signing": ([*celery, "-A", "workers.app:signing", "worker", "-n", "signing@%h", *tail], keys),
-    }
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin(name: str) -> subprocess.Popen[bytes]:
-        command, own = commands[name]
-        log = (tmp_path / f"{name}.log").open("ab")
-        process = subprocess.Popen(command, env={**common, **own}, stdout=log, stderr=log, start_new_session=True)
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
 
 
 def wait_for_status(company: Company, number: str, status: str, seconds: float = 40) -> None:

@@ -142,10 +142,7 @@ class Installation:
         return [([broker] if broker else []) + [inbox], web + workers, [beat, witness]]
 
     def _program(self, process: Process, command: tuple[str, ...], ready: Probe | None = None) -> Program:
-        environ = self.environ_for(process)
-        if process in (Process.WORKER, Process.SIGNING):
-            environ |= serving.worker_environ()
-        return Program(process.value, command, environ, ready)
+        return Program(process.value, command, self.environ_for(process), ready)
 
 
 def environ_for(process: Process, settings: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:

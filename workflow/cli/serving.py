@@ -76,12 +76,6 @@ def beat(schedule: Path) -> tuple[str, ...]:
     return (*_celery(Queue.GENERAL), "beat", "--loglevel", "INFO", "--schedule", str(schedule))
 
 
-def worker_environ() -> dict[str, str]:
-    """What a worker needs to be told before Celery is imported."""
-    # A SIGTERM (all that containers and init systems send) gives running tasks their time and then returns the rest.
-    return {"REMAP_SIGTERM": "SIGQUIT"}
-
-
 def _celery(queue: Queue) -> tuple[str, ...]:
     return (sys.executable, "-m", "celery", "-A", f"workers.app:{queue.value}")
 
@@ -125,7 +119,6 @@ def worker_command(
 ) -> None:
     """Work one queue off."""
     _require_fit()
-    os.environ.update({name: value for name, value in worker_environ().items() if name not in os.environ})
     _become(worker(queue, concurrency))
 
 
