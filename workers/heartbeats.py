@@ -14,7 +14,9 @@ from cryptography import x509
 
 from workflow.database import AWAY, create_engine, transaction
 from workflow.db.queries import housekeeping
+from workflow.errors import DeskError
 from workflow.license_file import TrustChain, TrustError
+from workflow.mail.openpgp import end_of_key
 from workflow.settings import Database, SigningSettings, WorkerSettings, load
 from workflow.times import wall_now
 
@@ -50,7 +52,7 @@ class Heartbeats(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
     def _say(self, process: str) -> None:
         try:
             endings = type(self).endings()
-        except (OSError, ValueError, TrustError) as error:
+        except (OSError, ValueError, TrustError, DeskError) as error:
             log.warning("what this worker holds cannot be read: %s", error)
             endings = {}
         self._in_database(lambda session: housekeeping.beat(session, process, "takes jobs", wall_now(), endings))
@@ -70,15 +72,18 @@ class Heartbeats(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
 
 
 class GeneralHeartbeats(Heartbeats):
-    """Of a general worker, which holds the mail signer's certificate."""
+    """Of a general worker, which holds the mail signer's certificate and its OpenPGP key."""
 
     @staticmethod
     def endings() -> Endings:
-        """When the mail signer's certificate ends."""
-        path = load(WorkerSettings).mail_signer_certificate
-        if path is None:
-            return {}
-        return {"Mail signer's certificate": x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc}
+        """When the mail signer's certificate and its OpenPGP key end."""
+        settings = load(WorkerSettings)
+        ends = {}
+        if (path := settings.mail_signer_certificate) is not None:
+            ends["Mail signer's certificate"] = x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
+        if settings.mail_openpgp_key is not None and (end := end_of_key(settings.mail_openpgp_key)) is not None:
+            ends["Mail signer's OpenPGP key"] = end
+        return ends
 
 
 class SigningHeartbeats(Heartbeats):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from workers.claims import Claimant
@@ -18,7 +17,7 @@ from workflow.mail.openpgp import OpenPGPSigner
 from workflow.mail.return_paths import tags_for
 from workflow.mail.transport import MailTransport
 from workflow.services.desk import Desk, desk_from
-from workflow.settings import WorkerSettings, load
+from workflow.settings import WorkerSettings, load, opened_with
 from workflow.times import wall_now
 
 
@@ -52,14 +51,14 @@ def runtime() -> Runtime:
         signer = MailSigner.load(
             settings.mail_signer_certificate,
             settings.mail_signer_key,
-            _opened_with(settings.mail_signer_password),
+            opened_with(settings.mail_signer_password),
             address=settings.mail_sender,
             at=wall_now(),
         )
     if settings.mail_openpgp_key is not None:
         openpgp = OpenPGPSigner.load(
             settings.mail_openpgp_key,
-            _opened_with(settings.mail_openpgp_password),
+            opened_with(settings.mail_openpgp_password),
             address=settings.mail_sender,
             at=wall_now(),
         )
@@ -73,10 +72,6 @@ def runtime() -> Runtime:
         openpgp=openpgp,
         tags=tags_for(settings.bounce_address, settings.bounce_key),
     )
-
-
-def _opened_with(password: SecretStr | None) -> bytes | None:
-    return password.get_secret_value().encode() if password is not None else None
 
 
 def owner_name(kind: str) -> str:

@@ -266,6 +266,11 @@ ROLES: tuple[type, ...] = (
 )
 
 
+def opened_with(password: SecretStr | None) -> bytes | None:
+    """The password of a key file, where there is one."""
+    return password.get_secret_value().encode() if password is not None else None
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()

@@ -58,6 +58,15 @@ class OpenPGPSigner:
         return cls(str(public), public.fingerprint, ends, signer)
 
 
+def end_of_key(path: Path) -> datetime | None:
+    """When the key in a file ends; None for one without an end. It is not opened. Raises OSError, SignerUnusable."""
+    try:
+        end: datetime | None = sequoia().Cert.from_bytes(path.read_bytes()).expiration
+    except RuntimeError:
+        raise SignerUnusable(f"Check the OpenPGP key {path}: it cannot be read.") from None
+    return end
+
+
 def encrypt_to_key(letter: Letter, recipient: bytes, signer: OpenPGPSigner, *, headers: OuterHeaders) -> bytes:
     """The whole message, signed and encrypted to the recipient's OpenPGP key, ready for SMTP.
 

@@ -13,7 +13,9 @@ from workflow.cli.checkup.findings import Environ, Finding, fail, ok, skip, warn
 from workflow.errors import DeskError
 from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import MailSigner
-from workflow.settings import WorkerSettings, load, variable
+from workflow.mail.openpgp import OpenPGPSigner
+from workflow.openpgp_keys import OpenPGPNotInstalled
+from workflow.settings import WorkerSettings, load, opened_with, variable
 from workflow.times import wall_now
 
 SECONDS = 45
@@ -32,6 +34,7 @@ def look(environ: Environ) -> Iterator[Finding]:
     if settings.mail_archive is not None:
         yield _archive(settings.mail_archive, settings.mail_archive_password)
     yield from _signer(settings)
+    yield from _openpgp(settings)
 
 
 def _archive(url: str, password: SecretStr | None) -> Finding:
@@ -69,7 +72,8 @@ def _signer(settings: WorkerSettings) -> Iterator[Finding]:
         yield skip("mail signer", "LICDESK_MAIL_SIGNER_CERTIFICATE and _KEY are not set here.")
         return
     try:
-        signer = MailSigner.load(certificate, key, address=settings.mail_sender, at=wall_now())
+        password = opened_with(settings.mail_signer_password)
+        signer = MailSigner.load(certificate, key, password, address=settings.mail_sender, at=wall_now())
     except SignerUnusable as error:
         yield fail("mail signer", str(error), "Get a certificate for LICDESK_MAIL_SENDER; no license leaves without it.")
         return
@@ -81,3 +85,22 @@ def _signer(settings: WorkerSettings) -> Iterator[Finding]:
         yield ok("mail signer", f"Its certificate is good until {ends:%-d %b %Y}.")
     if readable_by_others(key):
         yield fail("mail signer", f"Others can read its key {key}.", f"Run: chmod 600 {key}")
+
+
+def _openpgp(settings: WorkerSettings) -> Iterator[Finding]:
+    path = settings.mail_openpgp_key
+    if path is None:
+        yield skip("OpenPGP key", "LICDESK_MAIL_OPENPGP_KEY is not set here; recipients with an OpenPGP key alone get nothing.")
+        return
+    try:
+        password = opened_with(settings.mail_openpgp_password)
+        signer = OpenPGPSigner.load(path, password, address=settings.mail_sender, at=wall_now())
+    except (SignerUnusable, OpenPGPNotInstalled) as error:
+        yield fail("OpenPGP key", str(error), "No license leaves by OpenPGP without it.")
+        return
+    if signer.not_after is not None and (days := (signer.not_after - wall_now()).days) < 60:
+        yield warn("OpenPGP key", f"It ends on {signer.not_after:%-d %b %Y}, in {days} days.", "Extend it with gpg now.")
+    else:
+        yield ok("OpenPGP key", f"{signer.fingerprint.upper()} signs for {settings.mail_sender}.")
+    if readable_by_others(path):
+        yield fail("OpenPGP key", f"Others can read {path}.", f"Run: chmod 600 {path}")
