@@ -41,7 +41,7 @@ def events(company: Company) -> int:
         return len(session.exec(select(EventRow)).all())
 
 
-def forged(browser: Browser, address: str, **fields: str) -> Response:
+def forged(browser: Browser, address: str, /, **fields: str) -> Response:
     """The answer to a form that no page offers this person."""
     browser.open("/profile")
     fields["csrf"] = dict(browser.form("/sign-out"))["csrf"]

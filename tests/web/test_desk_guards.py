@@ -12,7 +12,7 @@ from tests.web.desk import ORIGIN, Browser
 from tests.workers.company import Company
 from workflow.database import transaction
 from workflow.db.queries import deliveries
-from workflow.db.tables import IssuedLicense
+from workflow.db.tables import Delivery, IssuedLicense
 from workflow.domain.events import Job
 from workflow.web.desk.pages import ROUTERS
 from workflow.web.shared.forms import posted_form
@@ -62,6 +62,8 @@ def test_every_page_answers_every_role_without_an_error_of_ours(browser: Open, c
         license_id = session.exec(select(IssuedLicense.license_id)).one()
     values = {"number": waiting, "license_id": license_id, "tenant_id": "T-20817", "path": "nowhere", "token": "x" * 43}
     values["person_id"] = str(company.liaison.person_id)
+    with transaction(company.engine) as session:
+        values["delivery_id"] = str(session.exec(select(Delivery.id)).first())
     addresses = [each.path for each in routes() if "GET" in methods_of(each) and not each.path.endswith("/stream")]
     for who in ROLES:
         person = browser(who)

@@ -1,4 +1,4 @@
-"""`licdesk serve`, `relay`, `bounces`, `worker` and `beat`: each becomes its server by `exec`, so that no process that serves has
+"""`licdesk serve`, `relay`, `bounces`, `worker` and `beat`: each becomes its server by `exec`, so that no server process has
 the command line's modules, and signals reach the server itself."""
 
 import os

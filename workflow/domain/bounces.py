@@ -2,8 +2,10 @@
 
 import hmac
 from base64 import b32decode, b32encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
 
 KEY_BYTES = 32
@@ -121,3 +123,15 @@ class Outcome(StrEnum):
     """it is about no message of this desk, says nothing, or is one too many"""
     LATER = "later"
     """it cannot be taken in now; whoever brought it keeps it and comes again"""
+
+
+VERDICT_WORDS: Mapping[Verdict, str] = MappingProxyType(
+    {Verdict.FAILED: "Not delivered", Verdict.DELAYED: "Delayed, is tried again", Verdict.OTHER: "Says nothing"}
+)
+PROOF_WORDS: Mapping[Proof, str] = MappingProxyType(
+    {
+        Proof.ENVELOPE: "Proven by the envelope",
+        Proof.RETURN_PATH: "Proven by the return path",
+        Proof.MESSAGE_ID: "A claim without proof, changes nothing",
+    }
+)

@@ -68,6 +68,14 @@ SETTLED_WORDS: Mapping[Settled, str] = MappingProxyType(
         Settled.RESENT: "sent again without an answer to the first time, may have arrived twice",
     }
 )
+ATTEMPT_WORDS: Mapping[AttemptResult, str] = MappingProxyType(
+    {
+        AttemptResult.ACCEPTED: "Accepted by mail server",
+        AttemptResult.PUT_OFF: "Not taken, tried again later",
+        AttemptResult.REFUSED: "Refused",
+        AttemptResult.UNANSWERED: "No answer, may have arrived",
+    }
+)
 CHANNEL_WORDS: Mapping[Channel, str] = MappingProxyType(
     {
         Channel.SMIME: "Encrypted mail",

@@ -98,8 +98,8 @@ def _bounce(
     proof: Proof,
     now: datetime,
 ) -> None:
-    delivery.state = DeliveryState.BOUNCED
     answer = report.said or report.status or "The mail server gave no reason."
+    delivery.state, delivery.smtp_code, delivery.smtp_reply = DeliveryState.BOUNCED, None, answer
     if delivery.kind == LICENSE_DELIVERY and delivery.application is not None:
         application = applications.get_application_by_id(session, delivery.application)
         fact = DeliveryBounced(

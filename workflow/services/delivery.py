@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
@@ -29,6 +30,8 @@ from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job,
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
 from workflow.openpgp_keys import OpenPGPKeyRefused, read_openpgp_key
+from workflow.services.accounts import normal_address
+from workflow.services.customers import add_recipient
 from workflow.services.secrets import hash_of
 
 LICENSE_DELIVERY = "license_delivery"
@@ -246,6 +249,22 @@ def resend(session: Session, actor: Actor, application: Application, recipient: 
         raise StillOnItsWay(f"The file is on its way to {recipient.address} already. Wait for the answer, or try it now.")
     key = f"{Job.DELIVER.value}:{issued.license_id}:v{issued.version}:{recipient.id}:r{len(rounds) + 1}"
     outbox.owe(session, Job.DELIVER, key, ref=application.id, recipient=recipient.id)
+
+
+def redeliver(
+    session: Session, actor: Actor, application: Application, wrong: Recipient, address: str, now: datetime, wall: datetime
+) -> Recipient:
+    """A new round to somebody whose address was wrong: the same person is a recipient under the corrected one, too. What was
+    sent to the wrong one stays on record. Raises CustomerRefused, NotFound, StillOnItsWay."""
+    require(actor, Permission.DELIVER)
+    tenant = customers.get_tenant_by_id(session, wrong.tenant)
+    known = customers.find_recipient(session, tenant.id, normal_address(address, "address"))
+    if known is None or known.removed_at is not None:
+        keys: dict[str, Any] = {"certificate": None, "authorities": ()}  # those of the wrong address are for nobody else
+        known = add_recipient(session, actor, tenant, name=wrong.name, address=address, **keys, now=now, wall=wall)
+        session.flush()  # the new round refers to it
+    resend(session, actor, application, known)
+    return known
 
 
 def record_download(session: Session, actor: Actor, application: Application, through: str, now: datetime) -> IssuedLicense:

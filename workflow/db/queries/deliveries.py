@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, func, insert, update
@@ -11,7 +10,6 @@ from sqlalchemy import select as core_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from workflow.db.queries.people import team_of
 from workflow.db.tables import (
     Application,
     Delivery,
@@ -25,7 +23,6 @@ from workflow.db.tables import (
 )
 from workflow.domain.delivery import DeliveryState
 from workflow.domain.events import Job
-from workflow.domain.roles import Actor, Permission, may
 from workflow.errors import NotFound
 
 
@@ -150,31 +147,6 @@ def license_deliveries(session: Session, application: UUID) -> list[RecipientSta
     for job, recipient, delivery in rows:
         latest[recipient.id] = RecipientState(recipient, job, delivery)
     return list(latest.values())
-
-
-def list_deliveries(
-    session: Session, actor: Actor, *, state: str = "", kind: str = "", before: UUID | None = None, limit: int = 50
-) -> Sequence[tuple[Delivery, JobRow, Application | None]]:
-    """Every message an actor may see, newest first."""
-    query = (
-        select(Delivery, JobRow, Application)
-        .join(JobRow, col(JobRow.id) == col(Delivery.job))
-        .join(Application, col(Application.id) == col(Delivery.application), isouter=True)
-        .order_by(col(Delivery.id).desc())
-        .limit(limit)
-    )
-    conditions: list[Any] = []
-    if not may(actor, Permission.READ_ALL):
-        conditions.append(col(Application.owner).in_(team_of(session, actor)))
-    if state:
-        conditions.append(col(Delivery.state) == state)
-    if kind:
-        conditions.append(col(Delivery.kind) == kind)
-    if before:
-        conditions.append(col(Delivery.id) < before)
-    for condition in conditions:
-        query = query.where(condition)
-    return session.exec(query).all()
 
 
 def jobs_of(session: Session, application: UUID) -> Sequence[JobRow]:

@@ -1,25 +1,92 @@
-"""The ledger of a message: every attempt to hand it over, and what came back about it."""
+"""The ledger: every message, every attempt to hand it over, and what came back about it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.ids import new_id
-from workflow.db.tables import Attempt, BounceRow, Delivery, table_of
+from workflow.db.queries.people import team_of
+from workflow.db.tables import Application, Attempt, BounceRow, Delivery, Environment, JobRow, Tenant, table_of
 from workflow.db.upsert import insert_into
 from workflow.domain.bounces import Proof, Report
 from workflow.domain.delivery import AttemptResult
+from workflow.domain.roles import Actor, Permission, may
+from workflow.errors import NotFound
 
 # Made once: an attempt is written down with every message.
 _INSERTS: dict[str, Any] = {
     name: made(table_of(Attempt)).on_conflict_do_nothing(index_elements=["delivery", "marked_at"])
     for name, made in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
 }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What messages are looked for; what is empty narrows nothing. `until` is the first instant that is too late."""
+
+    state: str = ""
+    kind: str = ""
+    channel: str = ""
+    customer: str = ""
+    """a tenant id, or part of a company's name"""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One message, the job that carries it, and what it is about, if it is about an application."""
+
+    message: Delivery
+    job: JobRow
+    application: Application | None
+    tenant: Tenant | None
+
+
+_LINES = (
+    select(Delivery, JobRow, Application, Tenant)
+    .join(JobRow, col(JobRow.id) == col(Delivery.job))
+    .join(Application, col(Application.id) == col(Delivery.application), isouter=True)
+    .join(Environment, col(Environment.id) == col(Application.environment), isouter=True)
+    .join(Tenant, col(Tenant.id) == col(Environment.tenant), isouter=True)
+)
+
+
+def page(session: Session, actor: Actor, asked: Asked, *, before: UUID | None = None, limit: int) -> list[Line]:
+    """Up to `limit` messages an actor may see, newest first; only older ones than `before`."""
+    query = _LINES.order_by(col(Delivery.id).desc()).limit(limit)
+    if not may(actor, Permission.READ_ALL):
+        query = query.where(col(Application.owner).in_(team_of(session, actor)))
+    for column, value in ((Delivery.state, asked.state), (Delivery.kind, asked.kind), (Delivery.channel, asked.channel)):
+        if value:
+            query = query.where(col(column) == value)
+    if asked.customer:
+        by_name = col(Tenant.company).icontains(asked.customer, autoescape=True)
+        query = query.where(or_(col(Tenant.tenant_id) == asked.customer, by_name))
+    if asked.since:
+        query = query.where(col(Delivery.created_at) >= asked.since)
+    if asked.until:
+        query = query.where(col(Delivery.created_at) < asked.until)
+    if before:
+        query = query.where(col(Delivery.id) < before)
+    return [Line(*row) for row in session.exec(query)]
+
+
+def get_visible(session: Session, actor: Actor, delivery: UUID) -> Line:
+    """A message that the actor may see. Raises NotFound, also for one of somebody else."""
+    query = _LINES.where(Delivery.id == delivery)
+    if not may(actor, Permission.READ_ALL):
+        query = query.where(col(Application.owner).in_(team_of(session, actor)))
+    found = session.exec(query).one_or_none()
+    if found is None:
+        raise NotFound("There is no such message.")
+    return Line(*found)
 
 
 def add_attempt(

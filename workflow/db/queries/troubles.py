@@ -21,13 +21,13 @@ def certificates_ending(session: Session, before: datetime, limit: int = 50) -> 
 
 
 def troubled_mail(session: Session, since: datetime, limit: int = 20) -> Sequence[Delivery]:
-    """Messages of which nobody knows whether they arrived, however old, and those that were refused since an instant."""
+    """Messages of which nobody knows whether they arrived, however old, and those refused or given back since an instant."""
     doubtful = session.exec(
         select(Delivery).where(Delivery.state == DeliveryState.IN_DOUBT).order_by(col(Delivery.created_at).desc()).limit(limit)
     ).all()
     refused = session.exec(
         select(Delivery)
-        .where(Delivery.state == DeliveryState.REFUSED, col(Delivery.created_at) >= since)
+        .where(col(Delivery.state).in_((DeliveryState.REFUSED, DeliveryState.BOUNCED)), col(Delivery.created_at) >= since)
         .order_by(col(Delivery.created_at).desc())
         .limit(limit)
     ).all()

@@ -1,9 +1,10 @@
-"""Keyset paging: the address of the next page holds the last row's sort key, so page 40,000 costs what page 1 does."""
+"""Keyset paging: the address of the next page holds the last row's sort key, so page 40,000 costs what page 1 does. And what
+a list is narrowed to by its address."""
 
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from workflow.license_file import say
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 200
 LARGEST_INTEGER = 2**31 - 1
+LONGEST_SEARCH = 100
 
 Key = tuple[str | int, ...]
 
@@ -89,6 +91,21 @@ def row_id(cursor: str) -> UUID:
         return UUID(str(row))
     except ValueError:
         raise CursorUnusable from None
+
+
+def searched(text: str) -> str:
+    """Words to look for, as every database can take them; empty for anything else."""
+    text = text.strip()[:LONGEST_SEARCH]
+    return text if text.isprintable() else ""
+
+
+def day(text: str) -> date | None:
+    """A day in the years that licenses have: every zone can say when it begins. None for anything else."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year < 3000 else None
 
 
 def address(path: str, values: Mapping[str, str | None]) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, deliveries, events, licenses, live, people
+from workflow.db.queries.deliveries import RecipientState
 from workflow.db.tables import Application, IssuedLicense, Person
 from workflow.domain.application import LIVE, Action, Status, allows
 from workflow.domain.delivery import DeliveryState
@@ -21,7 +22,7 @@ from workflow.domain.terms import RequestType
 from workflow.errors import NotFound
 from workflow.license_file import file_name
 from workflow.services import applications, decisions, delegations, delivery, operations
-from workflow.times import utc_now
+from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import Downloader, House, Inside, Liaison, Me, Reader
 from workflow.web.desk.live import Watcher
 from workflow.web.desk.shown.activity import Entry, entries
@@ -46,6 +47,7 @@ class Addressee:
     job: UUID
     name: str
     address: str
+    delivery: UUID | None
     shown: ShownDelivery
 
 
@@ -77,6 +79,7 @@ class Detail:
     terms: ShownTerms | None
     draft: FormValues
     addressees: Sequence[Addressee]
+    others: Sequence[tuple[str, str]]
     activity: tuple[Entry, ...]
     issued: IssuedLicense | None
     file: str
@@ -156,6 +159,28 @@ def resend(request: Request, house: Inside, me: Reader, number: str, recipient: 
     return _back(request, number, f"The file is on its way to {address} again.")
 
 
+@router.post("/applications/{number}/recipients")
+def send_to_another(request: Request, house: Inside, me: Reader, number: str, form: Posted) -> Response:
+    """Sends the file to another recipient of the same customer."""
+    with transaction(house.engine) as session:
+        application = application_queries.get_visible(session, me.actor, number)
+        to = customers.get_recipient(session, _id_in(form.text("recipient")))
+        delivery.resend(session, me.actor, application, to)
+        address = to.address
+    return _back(request, number, f"The file is on its way to {address}.")
+
+
+@router.post("/applications/{number}/recipients/{recipient}/correct")
+def correct(request: Request, house: Inside, me: Reader, number: str, recipient: UUID, form: Posted) -> Response:
+    """Sends the file to the corrected address of somebody whom it did not reach."""
+    with transaction(house.engine) as session:
+        application = application_queries.get_visible(session, me.actor, number)
+        wrong = customers.get_recipient(session, recipient)
+        to = delivery.redeliver(session, me.actor, application, wrong, form.text("address"), utc_now(), wall_now())
+        address = to.address
+    return _back(request, number, f"The file is on its way to {address}. The earlier address stays on the customer's page.")
+
+
 @router.post("/applications/{number}/jobs/{job}/hurry")
 def hurry(request: Request, house: Inside, me: Reader, number: str, job: UUID, form: Posted) -> Response:
     """Tries a waiting delivery now."""
@@ -195,6 +220,23 @@ def _back(request: Request, number: str, message: str) -> Response:
     return go_on(request, f"/applications/{number}", message)
 
 
+def _id_in(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("Choose one of the recipients on the page.") from None
+
+
+def _others(session: Session, issued: IssuedLicense | None, states: Sequence[RecipientState]) -> list[tuple[str, str]]:
+    """The customer's recipients to whom this file was not sent yet."""
+    if issued is None:
+        return []
+    _, tenant = customers.environment_with_tenant(session, issued.environment)
+    sent_to = {each.recipient.id for each in states}
+    found = customers.recipients_of_tenant(session, tenant.id)
+    return [(str(each.id), f"{each.name}, {each.address}") for each in found if each.id not in sent_to]
+
+
 def _require_own_job(session: Session, application: Application, job: UUID) -> None:
     row = deliveries.get_job(session, job)
     if row.ref != application.id:
@@ -213,6 +255,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
             each.job.id,
             each.recipient.name,
             each.recipient.address,
+            each.delivery.id if each.delivery else None,
             shown_delivery(each.delivery, each.job, me.zone),
         )
         for each in states
@@ -244,6 +287,7 @@ def _detail(session: Session, house: House, me: Me, number: str) -> Detail:
         terms=shown_terms(content, house.desk.catalogue) if content else None,
         draft=FormValues.of(json.loads(application.draft)),
         addressees=addressees,
+        others=_others(session, issued, states),
         activity=entries(reversed(facts)),
         issued=issued,
         file=file_name(issued.license_id, issued.version) if issued else "",

@@ -20,12 +20,11 @@ from workflow.services import trail, witnessing
 from workflow.times import wall_now
 from workflow.web.desk.access import AuditReader, House, Inside
 from workflow.web.desk.shown.audit import Word, kinds, row, word_of_a_chain, word_of_the_witness
-from workflow.web.shared.paging import PAGE_SIZE, address, cursor_for, row_id
+from workflow.web.shared.paging import PAGE_SIZE, address, cursor_for, day, row_id, searched
 from workflow.web.shared.site import site_of
 from workflow.web.shared.spreadsheets import csv_response
 
 router = APIRouter()
-LONGEST_SEARCH = 100
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ def filters(
 ) -> Filters:
     """The filters in the address."""
     return Filters(
-        _searched(person),
-        _searched(application),
+        searched(person),
+        searched(application),
         kind if kind in dict(kinds()) else "",
-        _day(since),
-        _day(until),
+        day(since),
+        day(until),
     )
 
 
@@ -138,17 +137,3 @@ def _word(session: Session, chosen: Filters) -> Word:
             return word_of_a_chain(application.number, len(chain.told), chain.broken)
     beat = next((each for each in housekeeping.heartbeats(session) if each.process == witnessing.PROCESS), None)
     return word_of_the_witness(beat, checkpoints.last_at(session), wall_now())
-
-
-def _searched(text: str) -> str:
-    text = text.strip()[:LONGEST_SEARCH]
-    return text if text.isprintable() else ""
-
-
-def _day(text: str) -> date | None:
-    """A day in the years that licenses have: every zone can say when it begins."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if 2000 <= day.year < 3000 else None

@@ -1,11 +1,23 @@
 """How a message gets on, in words: accepted by the mail server is never "received"."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
-from workflow.domain.delivery import CHANNEL_WORDS, SETTLED_WORDS, Channel, DeliveryState, Settled
+from workflow.db.tables import Attempt, BounceRow
+from workflow.domain.bounces import PROOF_WORDS, VERDICT_WORDS, Proof, Verdict
+from workflow.domain.delivery import (
+    ATTEMPT_WORDS,
+    CHANNEL_WORDS,
+    SETTLED_WORDS,
+    AttemptResult,
+    Channel,
+    DeliveryState,
+    Settled,
+)
 from workflow.domain.events import JobState
 from workflow.templating import instant
 from workflow.web.desk.shown.states import Badge
@@ -61,6 +73,56 @@ def shown_delivery(message: Message | None, job: Work, zone: str) -> ShownDelive
     )
 
 
+@dataclass(frozen=True)
+class ShownAttempt:
+    """One attempt in the ledger of a message."""
+
+    at: datetime
+    badge: Badge
+    channel: str
+    fingerprint: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class ShownReport:
+    """What came back, in the ledger of a message."""
+
+    at: datetime
+    badge: Badge
+    proof: str
+    status: str
+    reporter: str
+    said: str
+
+
+_ATTEMPT_BADGES: Mapping[AttemptResult, tuple[str, str]] = MappingProxyType(
+    {
+        AttemptResult.ACCEPTED: ("ok", "mail-check"),
+        AttemptResult.PUT_OFF: ("warn", "mail-warning"),
+        AttemptResult.REFUSED: ("bad", "mail-x"),
+        AttemptResult.UNANSWERED: ("bad", "mail-question-mark"),
+    }
+)
+
+
+def shown_attempt(row: Attempt) -> ShownAttempt:
+    """One attempt in words."""
+    result = AttemptResult(row.result)
+    answer = f"{row.smtp_code or ''} {row.smtp_reply or ''}".strip()
+    badge = Badge(ATTEMPT_WORDS[result], *_ATTEMPT_BADGES[result])
+    return ShownAttempt(row.at, badge, CHANNEL_WORDS[Channel(row.channel)], row.fingerprint or "", answer)
+
+
+def shown_report(row: BounceRow) -> ShownReport:
+    """One report in words; a claim that proves nothing looks like none that does."""
+    verdict, proof = Verdict(row.verdict), Proof(row.proof)
+    kind = "" if not proof.counts else ("bad" if verdict is Verdict.FAILED else "warn")
+    icon = "mail-x" if verdict is Verdict.FAILED else "clock"
+    badge = Badge(VERDICT_WORDS[verdict], kind, icon)
+    return ShownReport(row.received_at, badge, PROOF_WORDS[proof], row.status, row.reporter, row.said)
+
+
 def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
     tried = _try_words(job.attempts)
     if message is None:
@@ -81,6 +143,10 @@ def _state(message: Message | None, job: Work, zone: str) -> tuple[Badge, str]:
             return Badge(link, "ok", "mail-check"), ", ".join(part for part in (when, tried, settled) if part)
         case DeliveryState.REFUSED:
             return Badge("Refused", "bad", "mail-x"), tried
+        case DeliveryState.BOUNCED:
+            return Badge(
+                "Came back", "bad", "mail-x"
+            ), f"accepted {instant(message.sent_at, zone)}" if message.sent_at else tried
         case DeliveryState.IN_DOUBT:
             return Badge("Not known whether it arrived", "bad", "mail-question-mark"), tried
         case DeliveryState.SENDING:

@@ -106,7 +106,8 @@ def _delivering(deliveries: Sequence[tuple[str, str, ShownDelivery]]) -> Iterabl
             yield Notice("warn", "mail-warning", f"{name} has not received the file yet", text, shown.answer)
         elif shown.badge.kind == "bad":
             text = (
-                f"{shown.badge.text}: {address}. {reached or 'Nobody has the file yet.'} Correct the recipient, or send again."
+                f"{shown.badge.text}: {address}. {reached or 'Nobody has the file yet.'} "
+                "Correct the address, send again, or choose another recipient below."
             )
             yield Notice("bad", "mail-x", f"{name} has not received the file", text, shown.answer)
 

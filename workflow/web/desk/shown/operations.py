@@ -7,11 +7,17 @@ from uuid import UUID
 
 from workflow.db.queries.queues import Queue
 from workflow.db.tables import Delivery, Heartbeat, JobRow, Recipient, RevocationListRow, Tenant
+from workflow.domain.delivery import DeliveryState
 from workflow.domain.events import JobState
 from workflow.domain.processes import ProcessKind, SignOfLife, missing_kinds
 from workflow.services.operations import JOB_STATE_WORDS, JOB_WORDS
 from workflow.web.desk.shown.states import Badge
 
+MAIL_BADGES: Mapping[DeliveryState, Badge] = {
+    DeliveryState.IN_DOUBT: Badge("Not known whether it arrived", "bad", "mail-question-mark"),
+    DeliveryState.REFUSED: Badge("Refused", "bad", "mail-x"),
+    DeliveryState.BOUNCED: Badge("Came back", "bad", "mail-x"),
+}
 JOB_BADGES: Mapping[str, Badge] = {
     JobState.PENDING: Badge(JOB_STATE_WORDS[JobState.PENDING], "", "clock"),
     JobState.RUNNING: Badge(JOB_STATE_WORDS[JobState.RUNNING], "info", "activity"),
@@ -182,9 +188,7 @@ def mail_lines(messages: Sequence[Delivery]) -> list[MailLine]:
             to=each.name,
             address=each.address,
             subject=each.subject,
-            badge=Badge("Not known whether it arrived", "bad", "mail-question-mark")
-            if each.state == "in_doubt"
-            else Badge("Refused", "bad", "mail-x"),
+            badge=MAIL_BADGES[DeliveryState(each.state)],
             answer=" ".join(str(part) for part in (each.smtp_code, each.smtp_reply) if part),
             at=each.created_at,
             job=each.job,
