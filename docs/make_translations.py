@@ -14,7 +14,7 @@ from pathlib import Path
 import workflow
 from workflow.errors import DeskError
 from workflow.templating import environment, template_directories
-from workflow.web.shared.catalogues import DIRECTORY, Entry, entries
+from workflow.catalogues import DIRECTORY, Entry, entries
 
 PACKAGE = Path(workflow.__file__).resolve().parent
 TEMPLATES = (

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from tests.console import vendor
 from tests.console.acting import activated, reported
 from tests.web.console_page import PATH, Visitor
+from workflow.catalogues import DIRECTORY, Catalogue, CatalogueUnreadable, entries
 from workflow.console.identity import Console
 from workflow.license_file import Environment, Module
-from workflow.web.shared.catalogues import DIRECTORY, Catalogue, CatalogueUnreadable, entries
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "docs"))
 import make_translations

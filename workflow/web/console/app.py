@@ -13,6 +13,7 @@ from workflow.console.rounds import LOOK_EVERY, Rounds
 from workflow.console.store import installation_of
 from workflow.console.usage import UsageFile
 from workflow.database import reading
+from workflow.languages import ENGLISH, chinese
 from workflow.license_file import day_in, last_usable_day, title
 from workflow.settings import ConsoleSettings, load
 from workflow.web.console.access import House, LocalAccounts, page_context
@@ -20,7 +21,6 @@ from workflow.web.console.live import Watcher
 from workflow.web.console.pages import ROUTERS
 from workflow.web.console.upload_form import DRAINED
 from workflow.web.shared.cookies import Cookies
-from workflow.web.shared.languages import ENGLISH, chinese
 from workflow.web.shared.site import Site
 
 USAGE_FILE = "usage.json"

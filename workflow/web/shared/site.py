@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from workflow.languages import ENGLISH, Language
 from workflow.templating import static_directory
 from workflow.web.shared.bodies import DEFAULT_LIMIT, BodyLimit
 from workflow.web.shared.cookies import Cookies
 from workflow.web.shared.headers import ONE_YEAR, KnownHosts, RequestReference, SecurityHeaders, known_hosts
-from workflow.web.shared.languages import ENGLISH, Language
 from workflow.web.shared.problems import ErrorAnswers
 from workflow.web.shared.templates import PageContext, Pages
 

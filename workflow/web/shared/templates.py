@@ -9,10 +9,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from workflow.languages import ENGLISH, Language
 from workflow.templating import environment, static_directory
 from workflow.web.shared import csrf, flash
 from workflow.web.shared.cookies import THEME, Cookies, new_visitor_token
-from workflow.web.shared.languages import ENGLISH, Language, language_of
+from workflow.web.shared.languages import language_of
 
 PageContext = Callable[[Request], Mapping[str, object]]
 """What an application adds to every page: who is signed in, its navigation."""

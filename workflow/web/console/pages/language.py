@@ -4,8 +4,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from workflow.languages import find
 from workflow.web.shared.forms import Posted
-from workflow.web.shared.languages import COOKIE, find
+from workflow.web.shared.languages import COOKIE
 from workflow.web.shared.problems import return_path
 from workflow.web.shared.site import site_of
 

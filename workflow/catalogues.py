@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gettext import NullTranslations
 from pathlib import Path
 
-DIRECTORY = Path(__file__).resolve().parents[2] / "locale"
+DIRECTORY = Path(__file__).resolve().parent / "locale"
 
 
 class CatalogueUnreadable(Exception):
