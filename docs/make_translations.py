@@ -1,4 +1,4 @@
-"""Brings the translation catalogues up to date with what the console's pages say.
+"""Brings the translation catalogues up to date with what the console's pages and the desk's letters say.
 
 `python docs/make_translations.py` adds what is new (not translated yet) and drops what nobody says any more; with
 `--check` it only compares, and says what is missing. The catalogues are workflow/locale/*.po, edited by hand.
@@ -12,16 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import workflow
+from workflow.catalogues import DIRECTORY, Entry, entries
+from workflow.domain.content import TERM_NAMES
 from workflow.errors import DeskError
 from workflow.templating import environment, template_directories
-from workflow.catalogues import DIRECTORY, Entry, entries
 
-PACKAGE = Path(workflow.__file__).resolve().parent
+ROOT = Path(workflow.__file__).resolve().parents[1]
 TEMPLATES = (
     *("partials/base.html", "partials/door.html", "partials/ui.html", "pages/error.html"),
-    *("partials/console/", "pages/console/"),
+    *("partials/console/", "pages/console/", "letters/"),
 )
-MODULES = ("license_file", "console", "web/console", "web/shared")
+MODULES = (
+    *("workflow/license_file", "workflow/console", "workflow/web/console", "workflow/web/shared"),
+    *("workflow/mail", "workflow/services", "workers"),
+)
 MARKS = {"say": 1, "_damaged": 1, "say_counted": 2}
 """functions whose first arguments are English for people, and how many of these there are"""
 
@@ -35,6 +39,7 @@ def messages() -> dict[tuple[str, str], None]:
     found = dict.fromkeys(_in_templates())
     found |= dict.fromkeys(_in_modules())
     found |= dict.fromkeys((title, "") for title in _titles())
+    found |= dict.fromkeys((name, "") for name in TERM_NAMES.values())
     return found
 
 
@@ -49,7 +54,7 @@ def _in_templates() -> Iterator[tuple[str, str]]:
 
 
 def _in_modules() -> Iterator[tuple[str, str]]:
-    for path in sorted(path for name in MODULES for path in (PACKAGE / name).rglob("*.py")):
+    for path in sorted(path for name in MODULES for path in (ROOT / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (count := MARKS.get(node.func.id)):
                 texts = [str(each.value) for each in node.args[:count] if isinstance(each, ast.Constant)]

@@ -6,9 +6,15 @@ from workflow.db.queries import people
 from workflow.db.tables import Person, Recipient
 from workflow.domain.delivery import Channel
 from workflow.domain.roles import Permission, Role, grants
+from workflow.mail.rendering import Reader
 from workflow.services.delivery import Addressee
 
 DECIDING = tuple(role for role in Role if grants(role, Permission.DECIDE))
+
+
+def reader_of(who: Person | Recipient | Addressee) -> Reader:
+    """The person or recipient as the reader of a letter."""
+    return Reader(who.name, "en")
 
 
 class NotNeeded(Exception):

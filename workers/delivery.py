@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workers import facts, mailing
+from workers.addressees import reader_of
 from workers.app import general
 from workers.claims import perform, perform_in_turn
 from workers.runtime import Runtime, runtime
@@ -72,14 +73,15 @@ def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSe
 def _built(here: Runtime, job: ClaimedJob, parcel: Parcel) -> Built:
     desk = facts.sender(here.desk)
     issued = facts.license_facts(here.desk, parcel.issued, parcel.content)
+    reader = reader_of(parcel.to)
     if parcel.to.channel in ENCRYPTED:
-        letter = letters.license_delivery(parcel.to.name, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
+        letter = letters.license_delivery(reader, issued, parcel.issued.envelope, parcel.issued.envelope_sha256, desk)
         built = mailing.encrypted(here, job, parcel.to, letter, LICENSE_DELIVERY)
         token = None
     else:
         token = new_token()
         url = f"{here.desk.public_url}/d/{token}"
-        letter = letters.portal_link(parcel.to.name, url, wall_now() + PORTAL_TTL, parcel.issued.time_zone, desk)
+        letter = letters.portal_link(reader, url, wall_now() + PORTAL_TTL, parcel.issued.time_zone, desk)
         built = mailing.in_clear(here, job, parcel.to, letter, LICENSE_DELIVERY)
     return replace(built, application=parcel.application.id, issued=parcel.issued.id, round=parcel.round, portal_token=token)
 
@@ -96,7 +98,7 @@ def send_portal_code(here: Runtime, job: ClaimedJob) -> None:
         return
     to = Addressee(recipient.name, recipient.address, Channel.SIGNED, recipient=recipient.id)
     minutes = int(CODE_TTL.total_seconds() // 60)
-    letter = letters.portal_code(recipient.name, row.code, minutes, facts.sender(here.desk))
+    letter = letters.portal_code(reader_of(recipient), row.code, minutes, facts.sender(here.desk))
 
     def forget_code(session: Session, _delivery: Delivery, _now: datetime) -> None:
         sent = session.get(PortalCode, row.id)

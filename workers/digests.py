@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee, require_decider
+from workers.addressees import NotNeeded, addressee, reader_of, require_decider
 from workers.app import general
 from workers.claims import perform
 from workers.runtime import Runtime, runtime
@@ -79,7 +79,7 @@ def write(session: Session, desk: Desk, kind: DigestKind, told: Sequence[Told], 
             require_decider(session, reader)
             lines = _waiting(session, desk, told, reader)
             _require_some(lines)
-            return letters.digest_decisions(reader.name, *_shown(lines), facts.sender(desk))
+            return letters.digest_decisions(reader_of(reader), *_shown(lines), facts.sender(desk))
         case DigestKind.TROUBLES:
             lines = [
                 TroubledApplication(each.about, facts.trouble(each.event))
@@ -87,7 +87,7 @@ def write(session: Session, desk: Desk, kind: DigestKind, told: Sequence[Told], 
                 if facts.stands(session, each.application, each.event)
             ]
             _require_some(lines)
-            return letters.digest_troubles(reader.name, *_shown(lines), facts.sender(desk))
+            return letters.digest_troubles(reader_of(reader), *_shown(lines), facts.sender(desk))
         case _:
             assert_never(kind)
 

@@ -15,7 +15,8 @@ from workflow.domain.approvals import Decision
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.delivery import UNDELIVERED, DeliveryState
 from workflow.domain.events import DeliveryBounced, DeliveryFailed, SigningFailed
-from workflow.domain.terms import last_usable_day
+from workflow.domain.terms import LicenseKind, RequestType, last_usable_day
+from workflow.license_file.wording import Sentence, say
 from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange, Trouble
 from workflow.mail.letters import Desk as Sender
 from workflow.services.applications import content_of, content_of_revision
@@ -23,12 +24,12 @@ from workflow.services.decisions import Ballot
 from workflow.services.desk import Desk
 
 DELIVERY_WORDS = {
-    DeliveryState.PREPARED: "Not sent yet, will try again",
-    DeliveryState.SENDING: "Being sent",
-    DeliveryState.ACCEPTED: "Accepted by mail server",
-    DeliveryState.IN_DOUBT: "In doubt, an operator looks into it",
-    DeliveryState.REFUSED: "Refused by mail server",
-    DeliveryState.BOUNCED: "Came back",
+    DeliveryState.PREPARED: say("Not sent yet, will try again"),
+    DeliveryState.SENDING: say("Being sent"),
+    DeliveryState.ACCEPTED: say("Accepted by mail server"),
+    DeliveryState.IN_DOUBT: say("In doubt, an operator looks into it"),
+    DeliveryState.REFUSED: say("Refused by mail server"),
+    DeliveryState.BOUNCED: say("Came back"),
 }
 
 
@@ -79,10 +80,20 @@ def application_facts(desk: Desk, application: Application, content: Application
     )
 
 
+_VALUES: Mapping[str, Sentence] = {
+    RequestType.NEW: say("new license"),
+    RequestType.RENEWAL: say("renewal"),
+    RequestType.CHANGE: say("change"),
+    LicenseKind.STANDARD: say("standard"),
+    LicenseKind.TRIAL: say("trial"),
+    LicenseKind.EXTENSION: say("extension"),
+}
+"""Answers that are codes, in words."""
+
 _ADVICE = {
-    SigningFailed.type: "Open the application, mend what it says, and retry the job under Operations.",
-    DeliveryFailed.type: "Open the application to try again, or add another recipient.",
-    DeliveryBounced.type: "Open the application to correct the address, or to send the file to another recipient.",
+    SigningFailed.type: say("Open the application, mend what it says, and retry the job under Operations."),
+    DeliveryFailed.type: say("Open the application to try again, or add another recipient."),
+    DeliveryBounced.type: say("Open the application to correct the address, or to send the file to another recipient."),
 }
 
 
@@ -96,12 +107,13 @@ def trouble(event: EventRow) -> Trouble:
     """What letters say about something that stopped."""
     said = payload_of(event)
     if event.type == DeliveryFailed.type:
-        problem = f"The license file could not be delivered to {said['address']}."
+        problem = say("The license file could not be delivered to %(address)s.", address=said["address"])
         return Trouble(problem, said["reply"], _ADVICE[event.type])
     if event.type == DeliveryBounced.type:
-        problem = f"The mail with the license for {said['address']} was accepted at first and came back later."
+        address = said["address"]
+        problem = say("The mail with the license for %(address)s was accepted at first and came back later.", address=address)
         return Trouble(problem, said["reply"], _ADVICE[event.type])
-    return Trouble("The license was not signed.", said["reason"], _ADVICE[event.type])
+    return Trouble(say("The license was not signed."), said["reason"], _ADVICE[event.type])
 
 
 def stands(session: Session, application: Application, event: EventRow) -> bool:
@@ -165,7 +177,7 @@ def deliveries_of(session: Session, application: Application) -> tuple[Delivered
         Delivered(
             each.recipient.name,
             each.recipient.address,
-            DELIVERY_WORDS[DeliveryState(each.delivery.state)] if each.delivery else "Waiting to be sent",
+            DELIVERY_WORDS[DeliveryState(each.delivery.state)] if each.delivery else say("Waiting to be sent"),
         )
         for each in deliveries.license_deliveries(session, application.id)
     )
@@ -182,7 +194,7 @@ def successor(session: Session, desk: Desk, issued: IssuedLicense) -> Successor 
     _, tenant = customers.environment_with_tenant(session, later.environment)
     return Successor(
         version=later.version,
-        sent_to=" and ".join(addresses) or tenant.company,
+        sent_to=tuple(addresses) or (tenant.company,),
         sent_on=(later.delivered_at or later.issued_at).date(),
         last_day=later.last_day,
         uploaded_url=f"{desk.public_url}/licenses/{later.license_id}#reminders",
@@ -202,9 +214,14 @@ def _words(desk: Desk, term: str, old: str, new: str, added: tuple[str, ...], re
     if term == "recipients":
         return old, f"{new} ({', '.join([f'+ {each}' for each in added] + [f'− {each}' for each in removed])})"
     if term == "note":  # the new one is quoted as a whole
-        return "", "Changed, see below" if new else "Removed"
+        return "", say("Changed, see below") if new else say("Removed")
     if term == "contract_reference":
-        return old or "None", new or "None"
+        return old or say("None"), new or say("None")
     if term == "validity":
-        return old.replace("/", " to "), new.replace("/", " to ")
-    return old, new
+        return _span(old), _span(new)
+    return _VALUES.get(old, old), _VALUES.get(new, new)
+
+
+def _span(days: str) -> Sentence:
+    first, last = map(date.fromisoformat, days.split("/"))
+    return say("%(first)s to %(last)s", first=first, last=last)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee, require_decider
+from workers.addressees import NotNeeded, addressee, reader_of, require_decider
 from workers.app import general
 from workers.claims import perform, perform_in_turn
 from workers.folding import fold_floods
@@ -71,7 +71,7 @@ def send_one_time_link(here: Runtime, job: ClaimedJob) -> None:
     def build() -> Built:
         url = f"{here.desk.public_url}{one_time_links.PATH}/{one_time_links.write_token(here.engine, link.id)}"
         sender = facts.sender(here.desk)
-        letter = letters.invitation(person.name, url, link.ends_at, person.time_zone, sender, invited_by=link.invited_by)
+        letter = letters.invitation(reader_of(person), url, link.ends_at, person.time_zone, sender, invited_by=link.invited_by)
         return mailing.in_clear(here, job, to, letter, ONE_TIME_LINK)
 
     mailing.send(here, job, stored, build, _forget_text)
@@ -175,9 +175,9 @@ def send_letter(here: Runtime, job: ClaimedJob, ready: Outcome) -> None:
 
 def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to: Person | Recipient) -> Letter:
     """The letter of this kind about what happened to an application. Raises NotNeeded when it is no longer so."""
-    application, content, event, reader = occasion.application, occasion.content, occasion.event, to.name
+    application, content, event, reader = occasion.application, occasion.content, occasion.event, reader_of(to)
     said = facts.payload_of(event)
-    by = f"{event.actor_name} for {said['acting_for']}" if said.get("acting_for") else event.actor_name
+    by = delegations.signature(event.actor_name, said.get("acting_for") or "")
     sender = facts.sender(desk)
     about = facts.application_facts(desk, application, content, occasion.owner)
     match kind:

@@ -5,7 +5,7 @@ from typing import assert_never
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee
+from workers.addressees import NotNeeded, addressee, reader_of
 from workers.app import general
 from workers.claims import perform
 from workers.runtime import Runtime, runtime
@@ -68,7 +68,7 @@ def write(session: Session, desk: Desk, job: ClaimedJob, person: Person) -> Lett
                 channel=event.channel,
                 network=event.network,
             )
-            return letters.credentials_changed(person.name, change, sender)
+            return letters.credentials_changed(reader_of(person), change, sender)
         case Notice.HISTORY_DOUBTED:
             assert job.ref is not None, "the letter is about a round of findings"
             found = findings.told_in(session, job.ref)
@@ -78,6 +78,6 @@ def write(session: Session, desk: Desk, job: ClaimedJob, person: Person) -> Lett
                 for row in found[:MOST_FINDINGS]
                 for number in [numbers.get(row.stream, "")]
             )
-            return letters.history_doubted(person.name, doubts, len(found) - len(doubts), sender)
+            return letters.history_doubted(reader_of(person), doubts, len(found) - len(doubts), sender)
         case unknown:
             assert_never(unknown)

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workers import facts, mailing
-from workers.addressees import NotNeeded, addressee
+from workers.addressees import NotNeeded, addressee, reader_of
 from workers.app import general
 from workers.claims import perform
 from workers.runtime import Runtime, runtime
@@ -59,10 +59,10 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
         return
     base = f"{here.desk.public_url}/licenses/{issued.license_id}"
     if step == services.END_NOTICE:
-        letter = written.expired(to.name, about, facts.sender(here.desk), renew_url=f"{base}#renew", successor=later)
+        letter = written.expired(reader_of(to), about, facts.sender(here.desk), renew_url=f"{base}#renew", successor=later)
     else:
         letter = written.expiry_reminder(
-            to.name,
+            reader_of(to),
             about,
             max(0, (issued.last_day - day_in(issued.time_zone, utc_now())).days),
             facts.sender(here.desk),

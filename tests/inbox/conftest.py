@@ -11,12 +11,13 @@ import httpx
 import pytest
 
 from tests.mail.conftest import ADMIN, SENDER, Post, post
-from tests.mail.samples import DESK, ISSUED, RAW, SHA256
 from tests.servers import answers, wait_until
 from workflow.cli.broker import free_port
 from workflow.mail import letters
 from workflow.mail.encryption import encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, RAW, SHA256
 from workflow.mail.transport import MailTransport
 from workflow.settings import MailSettings
 from workflow.times import wall_now
@@ -32,7 +33,7 @@ def headers(number: int, to: str = ADMIN) -> OuterHeaders:
 
 
 def delivery() -> Letter:
-    return letters.license_delivery("Zhang Wei", ISSUED, RAW, SHA256, DESK)
+    return letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, RAW, SHA256, DESK)
 
 
 def sealed(post: Post, number: int = 1) -> bytes:
@@ -40,7 +41,7 @@ def sealed(post: Post, number: int = 1) -> bytes:
 
 
 def signed(post: Post, number: int, to: str = LIAISON) -> bytes:
-    letter = letters.portal_code("Lin Mei", "7K3Q-MX2V", 10, DESK)
+    letter = letters.portal_code(Reader("Lin Mei", "en"), "7K3Q-MX2V", 10, DESK)
     return sign_only(letter, post.signer, headers=headers(number, to))
 
 

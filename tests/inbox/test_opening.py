@@ -11,7 +11,6 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from tests.inbox.conftest import delivery, headers, sealed, signed
 from tests.mail.conftest import CURVE_ADMIN, PGP_ADMIN, SENDER, Post
-from tests.mail.samples import RAW
 from workflow.errors import Misconfigured
 from workflow.inbox.opening import Keyring, Opened, open_message
 from workflow.mail.demo_keys import make_authority, make_signer
@@ -19,6 +18,7 @@ from workflow.mail.demo_openpgp import write_demo_openpgp
 from workflow.mail.encryption import MailSigner, encrypt_for, sign_only
 from workflow.mail.messages import Letter, Mailbox
 from workflow.mail.openpgp import OpenPGPSigner, encrypt_to_key
+from workflow.mail.samples import RAW
 from workflow.times import wall_now
 
 

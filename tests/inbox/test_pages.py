@@ -11,9 +11,9 @@ import pytest
 
 from tests.inbox.conftest import LIAISON, REPOSITORY, RunningInbox, environ, sealed, signed
 from tests.mail.conftest import ADMIN, SENDER, Post
-from tests.mail.samples import RAW
 from workflow.cli.broker import free_port
 from workflow.mail.archives import find_in_archive
+from workflow.mail.samples import RAW
 from workflow.mail.transport import MailTransport, TransportError
 from workflow.settings import MailSettings
 from workflow.times import wall_now

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.mail.samples import MOMENT
 from workflow.mail.demo_keys import DemoFiles, file_stem, write_demo_keys
 from workflow.mail.demo_openpgp import DemoOpenPGPFiles, write_demo_openpgp
 from workflow.mail.encryption import MailSigner
 from workflow.mail.messages import Mailbox, OuterHeaders
 from workflow.mail.openpgp import OpenPGPSigner
+from workflow.mail.samples import MOMENT
 from workflow.times import wall_now
 
 SENDER = "licensing@serviceme.example"

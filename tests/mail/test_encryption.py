@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from tests.mail.conftest import ADMIN, OTHER_ADMIN, SENDER, Post
-from tests.mail.samples import DESK, ISSUED, RAW, SHA256
 from workflow.certificates import SignerUnusable
 from workflow.mail import letters
 from workflow.mail.demo_keys import key_pem, make_authority, make_signer
 from workflow.mail.encryption import MailSigner, encrypt_for, sign_only
 from workflow.mail.messages import Letter, OuterHeaders
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, RAW, SHA256
 from workflow.times import wall_now
 
 
@@ -31,7 +32,7 @@ def parsed(raw: bytes) -> EmailMessage:
 
 
 def delivery() -> Letter:
-    return letters.license_delivery("Zhang Wei", ISSUED, RAW, SHA256, DESK)
+    return letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, RAW, SHA256, DESK)
 
 
 def decrypted(message: bytes, post: Post, tmp_path: Path, address: str = ADMIN) -> subprocess.CompletedProcess[bytes]:
@@ -103,7 +104,7 @@ def test_the_date_is_the_callers_and_nobody_answers_automatically(post: Post, he
 
 
 def test_a_letter_without_a_license_is_signed_in_clear(post: Post, headers: OuterHeaders, tmp_path: Path) -> None:
-    letter = letters.portal_code("Zhang Wei", "7K3Q-MX2V", 10, DESK)
+    letter = letters.portal_code(Reader("Zhang Wei", "en"), "7K3Q-MX2V", 10, DESK)
     message = sign_only(letter, post.signer, headers=headers)
     checked = verified(message, post.files.authority, tmp_path)
     assert checked.returncode == 0, checked.stderr
@@ -113,7 +114,7 @@ def test_a_letter_without_a_license_is_signed_in_clear(post: Post, headers: Oute
 
 
 def test_without_a_signer_it_is_plain_and_complete(headers: OuterHeaders) -> None:
-    letter = letters.portal_code("Zhang Wei", "7K3Q-MX2V", 10, DESK)
+    letter = letters.portal_code(Reader("Zhang Wei", "en"), "7K3Q-MX2V", 10, DESK)
     message = parsed(sign_only(letter, None, headers=headers))
     text = message.get_body(("plain",))
     assert text is not None

@@ -13,11 +13,12 @@ import pytest
 from tests.left_by_smtp import in_clear
 from tests.license_file import example
 from tests.mail.conftest import Post
-from tests.mail.samples import DESK, ISSUED, SHA256
 from workflow.license_file import encode_claims
 from workflow.mail import letters
 from workflow.mail.encryption import encrypt_for, sign_only
 from workflow.mail.messages import OuterHeaders
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, SHA256
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAD = b"From: a@b.example\r\nSubject: x\r\n\r\n"
@@ -47,7 +48,7 @@ def test_a_license_is_found_in_whatever_it_is_wrapped(wrapped: Callable[[bytes],
 
 
 def test_the_letter_that_brings_a_license_is_found_unless_it_is_encrypted(post: Post, headers: OuterHeaders) -> None:
-    letter = letters.license_delivery("Zhang Wei", ISSUED, example.lic(), SHA256, DESK)
+    letter = letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, example.lic(), SHA256, DESK)
     for signer in (None, post.signer):
         assert in_clear(sign_only(letter, signer, headers=headers))
     assert in_clear(encrypt_for(letter, post.certificate(), post.signer, headers=headers)) is None
@@ -55,7 +56,7 @@ def test_the_letter_that_brings_a_license_is_found_unless_it_is_encrypted(post: 
 
 def test_no_words_of_a_letter_are_taken_for_a_license() -> None:
     """It tells of the license, its number and its digest; that is no secret."""
-    letter = letters.license_delivery("Zhang Wei", ISSUED, example.lic(), SHA256, DESK)
+    letter = letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, example.lic(), SHA256, DESK)
     for words in (letter.text, letter.html, letter.subject):
         assert in_clear(HEAD + base64_of(words.encode())) is None
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mail.samples import (
+from workflow import templating
+from workflow.mail import letters
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import (
     APPLICATION,
     COMMENT,
     DESK,
@@ -21,10 +24,7 @@ from tests.mail.samples import (
     SUCCESSOR,
     every_letter,
 )
-from workflow import templating
-from workflow.mail import letters
-from workflow.mail.messages import Letter
-from workflow.mail.rendering import TEXT_WIDTH
+from workflow.mail.wrapping import TEXT_WIDTH
 
 LETTERS = every_letter()
 ABOUT_NO_LICENSE = (
@@ -158,7 +158,7 @@ def test_a_code_is_not_in_the_subject() -> None:
     ("days", "words"), [(30, "ends in 30 days"), (7, "ends in 7 days"), (1, "ends in 1 day:"), (0, "ends today")]
 )
 def test_a_reminder_says_in_how_many_days(days: int, words: str) -> None:
-    letter = letters.expiry_reminder("Zhang Wei", ISSUED, days, DESK)
+    letter = letters.expiry_reminder(Reader("Zhang Wei", "en"), ISSUED, days, DESK)
     assert words in flat(letter.text)
     assert words.rstrip(":") in letter.subject
 
@@ -171,7 +171,7 @@ def test_a_reminder_asks_for_a_renewal_until_there_is_one() -> None:
 
 
 def test_with_a_successor_a_reminder_says_to_upload_it_and_no_longer_to_renew() -> None:
-    letter = letters.expiry_reminder("Zhang Wei", ISSUED, 7, DESK, renew_url=RENEW, successor=SUCCESSOR)
+    letter = letters.expiry_reminder(Reader("Zhang Wei", "en"), ISSUED, 7, DESK, renew_url=RENEW, successor=SUCCESSOR)
     text = flat(letter.text)
     assert "Version 4 was sent to Zhang Wei and ops-admins@harbourline.example on 10 Mar 2027; upload it" in text
     assert SUCCESSOR.uploaded_url in letter.text
@@ -191,7 +191,8 @@ def test_with_a_successor_a_reminder_says_to_upload_it_and_no_longer_to_renew() 
 )
 def test_the_letters_of_the_end_say_what_stops_and_what_never_does(on_expiry: str, words: str) -> None:
     facts = replace(ISSUED, on_expiry=on_expiry)
-    for letter in (letters.expiry_reminder("A", facts, 7, DESK), letters.expired("A", facts, DESK)):
+    reader = Reader("A", "en")
+    for letter in (letters.expiry_reminder(reader, facts, 7, DESK), letters.expired(reader, facts, DESK)):
         for form in (flat(letter.text), Page(letter.html).text):
             assert words in form
             assert "Nothing stops through 14 Apr 2027" in form
@@ -199,7 +200,7 @@ def test_the_letters_of_the_end_say_what_stops_and_what_never_does(on_expiry: st
 
 
 def test_without_grace_nothing_is_promised() -> None:
-    letter = letters.expired("A", replace(ISSUED, grace_last_day=None), DESK)
+    letter = letters.expired(Reader("A", "en"), replace(ISSUED, grace_last_day=None), DESK)
     assert "Nothing stops" not in letter.text
     assert "From now on" in letter.text
 
@@ -211,7 +212,7 @@ def test_an_approver_sees_what_changes() -> None:
     assert NOTE in flat(letter.text)
     for form in (letter.text, letter.html):
         assert "https://desk.serviceme.example/approvals/APP-2026-0142" in form, "to the page with the decision on it"
-    first = letters.approval_requested("Daniel Osei", APPLICATION, (), "", DESK)
+    first = letters.approval_requested(Reader("Daniel Osei", "en"), APPLICATION, (), "", DESK)
     assert "What changes" not in first.text
     assert "What changes" not in first.html
 
@@ -230,12 +231,12 @@ HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} &am
 
 
 def test_what_people_typed_stays_text() -> None:
-    application = replace(APPLICATION, company=HOSTILE, submitted_by=HOSTILE)
+    application, reader = replace(APPLICATION, company=HOSTILE, submitted_by=HOSTILE), Reader(HOSTILE, "en")
     for letter in (
-        letters.approval_requested(HOSTILE, application, (letters.TermChange(HOSTILE, HOSTILE, HOSTILE),), HOSTILE, DESK),
-        letters.rejected(HOSTILE, application, HOSTILE, HOSTILE, DESK),
-        letters.needs_attention(HOSTILE, application, letters.Trouble(HOSTILE, HOSTILE, HOSTILE), DESK),
-        letters.license_delivery(HOSTILE, replace(ISSUED, company=HOSTILE), RAW, SHA256, DESK),
+        letters.approval_requested(reader, application, (letters.TermChange(HOSTILE, HOSTILE, HOSTILE),), HOSTILE, DESK),
+        letters.rejected(reader, application, HOSTILE, HOSTILE, DESK),
+        letters.needs_attention(reader, application, letters.Trouble(HOSTILE, HOSTILE, HOSTILE), DESK),
+        letters.license_delivery(reader, replace(ISSUED, company=HOSTILE), RAW, SHA256, DESK),
     ):
         page = Page(letter.html)
         assert not {"script", "img"} & set(page.tags)
@@ -251,13 +252,13 @@ def test_a_comment_of_several_lines_keeps_them() -> None:
 
 @pytest.mark.parametrize("comment", ["one\r\ntwo", "one\rtwo", "a\x00b"])
 def test_a_subject_never_takes_a_line_break_from_a_person(comment: str) -> None:
-    letter = letters.rejected("A", replace(APPLICATION, company=comment), "B", comment, DESK)
+    letter = letters.rejected(Reader("A", "en"), replace(APPLICATION, company=comment), "B", comment, DESK)
     assert letter.subject.isprintable()
 
 
 def test_an_invitation_and_a_password_letter_say_different_things() -> None:
-    invited = letters.invitation("A", DESK.url + "/w/1", MOMENT, "UTC", DESK, invited_by="Grace Okafor")
-    forgotten = letters.invitation("A", DESK.url + "/w/1", MOMENT, "UTC", DESK, invited_by=None)
+    invited = letters.invitation(Reader("A", "en"), DESK.url + "/w/1", MOMENT, "UTC", DESK, invited_by="Grace Okafor")
+    forgotten = letters.invitation(Reader("A", "en"), DESK.url + "/w/1", MOMENT, "UTC", DESK, invited_by=None)
     assert "Grace Okafor made an account" in flat(invited.text)
     assert "stays as it is" in flat(forgotten.text)
 
@@ -268,7 +269,8 @@ def test_no_letter_folder_lacks_a_form() -> None:
         assert {path.name for path in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
 
 
-def test_a_letter_knows_its_language() -> None:
-    assert isinstance(LETTERS["approved"], Letter)
-    assert LETTERS["approved"].language == "en"
-    assert '<html lang="en"' in LETTERS["approved"].html
+@pytest.mark.parametrize(("chosen", "tag"), [("en", "en"), ("zh", "zh-Hans"), ("tlh", "en"), ("", "en")])
+def test_a_letter_is_in_the_language_of_its_reader(chosen: str, tag: str) -> None:
+    letter = letters.approved(Reader("A", chosen), APPLICATION, ("B",), DESK)
+    assert letter.language == tag
+    assert f'<html lang="{tag}"' in letter.html

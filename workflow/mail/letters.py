@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from workflow.mail.messages import Attachment, Letter
-from workflow.mail.rendering import rendered
+from workflow.mail.rendering import Reader, rendered
 
 LICENSE_MEDIA_TYPE = "application/vnd.serviceme.license"
 
@@ -153,32 +153,32 @@ class Successor:
     """A later version that was sent and is not in force yet."""
 
     version: int
-    sent_to: str
+    sent_to: tuple[str, ...]
     sent_on: date
     last_day: date
     uploaded_url: str
     """the page with the button "already uploaded", for consoles whose receipts come late"""
 
 
-def license_delivery(reader: str, issued: LicenseFacts, raw: bytes, sha256: str, desk: Desk, *, language: str = "en") -> Letter:
+def license_delivery(reader: Reader, issued: LicenseFacts, raw: bytes, sha256: str, desk: Desk) -> Letter:
     """To an administrator: the license file, what it grants, and how to activate it. Must be encrypted."""
     file = Attachment(f"{issued.license_id}-v{issued.version}.lic", raw, LICENSE_MEDIA_TYPE)
     facts = {"issued": issued, "file": file, "sha256": sha256}
-    return rendered("license_delivery", reader, desk, language, facts, (file,))
+    return rendered("license_delivery", reader, desk, facts, (file,))
 
 
-def portal_link(reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, language: str = "en") -> Letter:
+def portal_link(reader: Reader, url: str, ends_at: datetime, time_zone: str, desk: Desk) -> Letter:
     """To an administrator without a certificate: where to download the file. Names no customer: it travels in clear."""
-    return rendered("portal_link", reader, desk, language, {"url": url, "ends_at": ends_at, "time_zone": time_zone})
+    return rendered("portal_link", reader, desk, {"url": url, "ends_at": ends_at, "time_zone": time_zone})
 
 
-def portal_code(reader: str, code: str, minutes: int, desk: Desk, *, language: str = "en") -> Letter:
+def portal_code(reader: Reader, code: str, minutes: int, desk: Desk) -> Letter:
     """The one-time code that was asked for on the download page. It is not in the subject, which lock screens show."""
-    return rendered("portal_code", reader, desk, language, {"code": code, "minutes": minutes})
+    return rendered("portal_code", reader, desk, {"code": code, "minutes": minutes})
 
 
 def approval_requested(
-    reader: str,
+    reader: Reader,
     application: ApplicationFacts,
     changes: tuple[TermChange, ...],
     note: str,
@@ -186,112 +186,93 @@ def approval_requested(
     *,
     revision: int = 1,
     revised: tuple[TermChange, ...] = (),
-    language: str = "en",
 ) -> Letter:
     """To an approver: what is asked for, and what differs from the license in force; from revision 2 on also `revised`, what
     differs from the revision they were told of before."""
     facts = {"application": application, "changes": changes, "note": note, "revision": revision, "revised": revised}
-    return rendered("approval_requested", reader, desk, language, facts)
+    return rendered("approval_requested", reader, desk, facts)
 
 
-def approval_reminder(
-    reader: str, application: ApplicationFacts, awaited: Awaited, desk: Desk, *, language: str = "en"
-) -> Letter:
+def approval_reminder(reader: Reader, application: ApplicationFacts, awaited: Awaited, desk: Desk) -> Letter:
     """To an approver who was asked before: since when it waits, when the answer was or is due, whose approval is missing."""
-    return rendered("approval_reminder", reader, desk, language, {"application": application, "awaited": awaited})
+    return rendered("approval_reminder", reader, desk, {"application": application, "awaited": awaited})
 
 
 def approval_escalated(
-    reader: str,
+    reader: Reader,
     application: ApplicationFacts,
     awaited: Awaited,
     group: str,
     rule: str,
     desk: Desk,
-    *,
-    language: str = "en",
 ) -> Letter:
     """To somebody of the group that is asked besides, because nobody decided in time. `rule` is the policy's own sentence."""
     facts = {"application": application, "awaited": awaited, "group": group, "rule": rule}
-    return rendered("approval_escalated", reader, desk, language, facts)
+    return rendered("approval_escalated", reader, desk, facts)
 
 
-def digest_decisions(
-    reader: str, lines: tuple[WaitingApplication, ...], more: int, desk: Desk, *, language: str = "en"
-) -> Letter:
+def digest_decisions(reader: Reader, lines: tuple[WaitingApplication, ...], more: int, desk: Desk) -> Letter:
     """To an approver, instead of many letters: what of it still waits for their decision, `more` besides."""
-    return rendered("digest_decisions", reader, desk, language, {"lines": lines, "more": more})
+    return rendered("digest_decisions", reader, desk, {"lines": lines, "more": more})
 
 
-def approved(
-    reader: str, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk, *, language: str = "en"
-) -> Letter:
+def approved(reader: Reader, application: ApplicationFacts, approvers: tuple[str, ...], desk: Desk) -> Letter:
     """To the liaison: every approval is there; signing and delivery follow without anyone's help."""
-    return rendered("approved", reader, desk, language, {"application": application, "approvers": approvers})
+    return rendered("approved", reader, desk, {"application": application, "approvers": approvers})
 
 
-def changes_requested(
-    reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en"
-) -> Letter:
+def changes_requested(reader: Reader, application: ApplicationFacts, by: str, comment: str, desk: Desk) -> Letter:
     """To the liaison: an approver sent the application back."""
-    return rendered("changes_requested", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("changes_requested", reader, desk, {"application": application, "by": by, "comment": comment})
 
 
-def rejected(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
+def rejected(reader: Reader, application: ApplicationFacts, by: str, comment: str, desk: Desk) -> Letter:
     """To the liaison: an approver closed the application."""
-    return rendered("rejected", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("rejected", reader, desk, {"application": application, "by": by, "comment": comment})
 
 
-def withdrawn(reader: str, application: ApplicationFacts, by: str, comment: str, desk: Desk, *, language: str = "en") -> Letter:
+def withdrawn(reader: Reader, application: ApplicationFacts, by: str, comment: str, desk: Desk) -> Letter:
     """To an approver: the application needs no decision any more."""
-    return rendered("withdrawn", reader, desk, language, {"application": application, "by": by, "comment": comment})
+    return rendered("withdrawn", reader, desk, {"application": application, "by": by, "comment": comment})
 
 
 def delivered(
-    reader: str,
+    reader: Reader,
     application: ApplicationFacts,
     issued: LicenseFacts,
     deliveries: tuple[Delivered, ...],
     desk: Desk,
-    *,
-    language: str = "en",
 ) -> Letter:
     """To the liaison: the first mail server accepted the file, and how it stands with each recipient."""
     facts = {"application": application, "issued": issued, "deliveries": deliveries}
-    return rendered("delivered", reader, desk, language, facts)
+    return rendered("delivered", reader, desk, facts)
 
 
 def activated(
-    reader: str,
+    reader: Reader,
     application: ApplicationFacts,
     issued: LicenseFacts,
     at: datetime,
     first_reminder_on: date | None,
     desk: Desk,
-    *,
-    language: str = "en",
 ) -> Letter:
     """To the liaison: the platform reported the license in force."""
     facts = {"application": application, "issued": issued, "at": at, "first_reminder_on": first_reminder_on}
-    return rendered("activated", reader, desk, language, facts)
+    return rendered("activated", reader, desk, facts)
 
 
-def needs_attention(
-    reader: str, application: ApplicationFacts, trouble: Trouble, desk: Desk, *, language: str = "en"
-) -> Letter:
+def needs_attention(reader: Reader, application: ApplicationFacts, trouble: Trouble, desk: Desk) -> Letter:
     """To operators and the liaison: something stopped."""
-    return rendered("needs_attention", reader, desk, language, {"application": application, "trouble": trouble})
+    return rendered("needs_attention", reader, desk, {"application": application, "trouble": trouble})
 
 
-def digest_troubles(
-    reader: str, lines: tuple[TroubledApplication, ...], more: int, desk: Desk, *, language: str = "en"
-) -> Letter:
+def digest_troubles(reader: Reader, lines: tuple[TroubledApplication, ...], more: int, desk: Desk) -> Letter:
     """To operators and the liaison, instead of many letters: everything of it that still stands still, `more` besides."""
-    return rendered("digest_troubles", reader, desk, language, {"lines": lines, "more": more})
+    return rendered("digest_troubles", reader, desk, {"lines": lines, "more": more})
 
 
 def expiry_reminder(
-    reader: str,
+    reader: Reader,
     issued: LicenseFacts,
     days_left: int,
     desk: Desk,
@@ -299,7 +280,6 @@ def expiry_reminder(
     renew_url: str | None = None,
     acknowledge_url: str | None = None,
     successor: Successor | None = None,
-    language: str = "en",
 ) -> Letter:
     """To administrators and the liaison: the last usable day comes in `days_left` days, 0 meaning today.
 
@@ -308,57 +288,50 @@ def expiry_reminder(
     """
     facts = {"issued": issued, "days_left": days_left, "successor": successor}
     links = {"renew_url": renew_url, "acknowledge_url": acknowledge_url}
-    return rendered("expiry_reminder", reader, desk, language, {**facts, **links})
+    return rendered("expiry_reminder", reader, desk, {**facts, **links})
 
 
 def expired(
-    reader: str,
+    reader: Reader,
     issued: LicenseFacts,
     desk: Desk,
     *,
     renew_url: str | None = None,
     successor: Successor | None = None,
-    language: str = "en",
 ) -> Letter:
     """To administrators and the liaison: the last usable day has passed, what stops and what keeps working."""
-    return rendered("expired", reader, desk, language, {"issued": issued, "renew_url": renew_url, "successor": successor})
+    return rendered("expired", reader, desk, {"issued": issued, "renew_url": renew_url, "successor": successor})
 
 
-def not_activated(
-    reader: str, issued: LicenseFacts, delivered_on: date, days: int, desk: Desk, *, language: str = "en"
-) -> Letter:
+def not_activated(reader: Reader, issued: LicenseFacts, delivered_on: date, days: int, desk: Desk) -> Letter:
     """To administrators and the liaison: the file was delivered `days` days ago and is not in force."""
-    return rendered("not_activated", reader, desk, language, {"issued": issued, "delivered_on": delivered_on, "days": days})
+    return rendered("not_activated", reader, desk, {"issued": issued, "delivered_on": delivered_on, "days": days})
 
 
 def revoked(
-    reader: str,
+    reader: Reader,
     issued: LicenseFacts,
     reason: str,
     successor_version: int | None,
     list_url: str,
     desk: Desk,
-    *,
-    language: str = "en",
 ) -> Letter:
     """To administrators and the liaison: the file must not be used any more, why, and what takes its place."""
     facts = {"issued": issued, "reason": reason, "successor_version": successor_version, "list_url": list_url}
-    return rendered("revoked", reader, desk, language, facts)
+    return rendered("revoked", reader, desk, facts)
 
 
-def invitation(
-    reader: str, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, invited_by: str | None, language: str = "en"
-) -> Letter:
+def invitation(reader: Reader, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, invited_by: str | None) -> Letter:
     """A one-time link to choose a password: for a new account, or, without `invited_by`, for a forgotten one."""
     facts = {"url": url, "ends_at": ends_at, "time_zone": time_zone, "invited_by": invited_by}
-    return rendered("invitation", reader, desk, language, facts)
+    return rendered("invitation", reader, desk, facts)
 
 
-def credentials_changed(reader: str, change: CredentialsChange, desk: Desk, *, language: str = "en") -> Letter:
+def credentials_changed(reader: Reader, change: CredentialsChange, desk: Desk) -> Letter:
     """To somebody whose account is opened in another way now: what changed, when, from where, what to do if it was not them."""
-    return rendered("credentials_changed", reader, desk, language, {"change": change})
+    return rendered("credentials_changed", reader, desk, {"change": change})
 
 
-def history_doubted(reader: str, findings: tuple[Doubt, ...], more: int, desk: Desk, *, language: str = "en") -> Letter:
+def history_doubted(reader: Reader, findings: tuple[Doubt, ...], more: int, desk: Desk) -> Letter:
     """To an operator: what the witness found wrong in the history, `more` besides, and what to do."""
-    return rendered("history_doubted", reader, desk, language, {"findings": findings, "more": more})
+    return rendered("history_doubted", reader, desk, {"findings": findings, "more": more})

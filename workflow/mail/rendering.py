@@ -1,42 +1,62 @@
 """From a letter's templates and plain facts to its subject, its text and its HTML with the styles inlined."""
 
 import re
-import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from css_inline import CSSInliner
 from jinja2 import Environment
 
 from workflow import templating
+from workflow.languages import ENGLISH, Language, chinese, find
 from workflow.mail.messages import Attachment, Letter
+from workflow.mail.wrapping import padded, wrapped
 
-TEXT_WIDTH = 74
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads a letter, and in which language (`en`, `zh`); one that letters are not written in gets English."""
+
+    name: str
+    language: str
+
+    @property
+    def speaks(self) -> Language:
+        """The language of the letter."""
+        return find(self.language, languages()) or ENGLISH
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """What letters are written in."""
+    return (ENGLISH, chinese())
 
 
 def rendered(
     name: str,
-    reader: str,
+    reader: Reader,
     desk: object,
-    language: str,
     facts: Mapping[str, object],
     attachments: tuple[Attachment, ...] = (),
 ) -> Letter:
     """The letter that the templates of this name make of plain facts. Both forms say the same; the text is wrapped."""
-    templates = _templates(language)
-    words = {**facts, "reader": reader, "desk": desk, "language": language}
+    templates = _templates(reader.speaks)
+    words = {**facts, "reader": reader.name, "desk": desk}
     # Names and companies are typed by people; whatever is no visible character must not end up in a header field.
     subject = " ".join(_CONTROL.sub(" ", templates.get_template(f"letters/{name}/subject.txt").render(words)).split())
     text = templates.get_template(f"letters/{name}/body.txt").render(words)
     html = templates.get_template(f"letters/{name}/body.html").render(words, subject=subject)
-    return Letter(subject, _wrapped(text), _INLINER.inline(html), attachments, language)
+    text, html = (_AFTER_FULL_STOP.sub("", form) for form in (text, html))
+    return Letter(subject, wrapped(text), _INLINER.inline(html), attachments, reader.speaks.tag)
 
 
 @cache
-def _templates(language: str) -> Environment:
-    """The letters' templates. Only English is written so far; the language already decides which words a letter gets."""
+def _templates(language: Language) -> Environment:
     made = templating.environment()
-    made.globals["language"] = language
+    made.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]  # of the i18n extension
+    made.globals["language"] = language.tag
+    made.filters.update(said=language.say, day=language.day, instant=language.instant, padded=padded)
     return made
 
 
@@ -47,27 +67,5 @@ _INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-# What the second line of a paragraph stands under: nothing, an indent, the words of a numbered step, the value of a row.
-_HANGING = re.compile(r" +(?:\d+\. |[^:]{1,18}: +)?")
-
-
-def _wrapped(text: str) -> str:
-    """Paragraphs at 74 columns; lines with an address in them stay whole, so that it can be clicked."""
-    lines: list[str] = []
-    for line in text.strip().splitlines():
-        if len(line) <= TEXT_WIDTH or "://" in line:
-            lines.append(line.rstrip())
-        else:
-            lead = _HANGING.match(line)
-            lines += textwrap.wrap(
-                line,
-                TEXT_WIDTH,
-                subsequent_indent=" " * len(lead[0] if lead else ""),
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-    return "\n".join(_single_spaced(lines)) + "\n"
-
-
-def _single_spaced(lines: list[str]) -> list[str]:
-    return [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
+# Templates part two sentences with a blank; what ends a Chinese one brings its own.
+_AFTER_FULL_STOP = re.compile(r"(?<=[。？！）]) +(?=\S)")

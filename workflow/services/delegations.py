@@ -18,6 +18,7 @@ from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Permission, grants, may
 from workflow.domain.terms import day_in, start_of_day
 from workflow.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from workflow.license_file.wording import say
 from workflow.services.policies import groups_of
 
 LONGEST_DAYS = 90
@@ -176,6 +177,11 @@ def lent_to(session: Session, policy: Policy, delegate: UUID, now: datetime) -> 
     return found
 
 
+def signature(person: str, absent: str) -> str:
+    """Who decided: "B", or "B for A" when it was for an absent colleague."""
+    return say("%(person)s for %(absent)s", person=person, absent=absent) if absent else person
+
+
 def voters(session: Session, application: Application) -> tuple[str, ...]:
     """Who approved what is asked for now, in the order of their votes: "B", or "B for A". Each once."""
     revision = applications.current_revision(session, application)
@@ -185,7 +191,7 @@ def voters(session: Session, application: Application) -> tuple[str, ...]:
         if row.choice == Choice.APPROVE.value and revision is not None and row.revision >= revision.approvals_from
     ]
     names = people.names_of(session, [each for row in rows for each in (row.person, row.on_behalf_of) if each])
-    said = (names[row.person] + (f" for {names[row.on_behalf_of]}" if row.on_behalf_of else "") for row in rows)
+    said = (signature(names[row.person], names[row.on_behalf_of] if row.on_behalf_of else "") for row in rows)
     return tuple(dict.fromkeys(said))
 
 
@@ -194,8 +200,7 @@ def names_of_voters(session: Session, decision: Decision) -> dict[UUID, str]:
     approving = [each for each in decision.counted if each.choice is Choice.APPROVE]
     names = people.names_of(session, [each for vote in approving for each in (vote.person, vote.right)])
     return {
-        each.person: names[each.person] + (f" for {names[each.on_behalf_of]}" if each.on_behalf_of else "")
-        for each in approving
+        each.person: signature(names[each.person], names[each.on_behalf_of] if each.on_behalf_of else "") for each in approving
     }
 
 

@@ -64,6 +64,7 @@ class Addressee:
     encrypts_to: bytes | None = None
     fingerprint: str | None = None
     recipient: UUID | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True)

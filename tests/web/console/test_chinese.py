@@ -43,7 +43,7 @@ def english_in(visitor: Visitor) -> list[str]:
     return ENGLISH.findall(words)
 
 
-def test_every_sentence_of_the_console_is_in_the_catalogue() -> None:
+def test_every_sentence_of_the_console_and_of_the_letters_is_in_the_catalogue() -> None:
     path = DIRECTORY / "zh_Hans.po"
     assert make_translations.untranslated(path) == []
     assert make_translations.unused(path) == [], "run python docs/make_translations.py"
@@ -57,9 +57,9 @@ def test_translations_tell_the_same_facts() -> None:
 
 
 def test_a_sentence_put_together_at_run_time_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "console").mkdir()
-    (tmp_path / "console" / "bad.py").write_text('say(f"{n} files")')
-    monkeypatch.setattr(make_translations, "PACKAGE", tmp_path)
+    (tmp_path / "workers").mkdir()
+    (tmp_path / "workers" / "bad.py").write_text('say(f"{n} files")')
+    monkeypatch.setattr(make_translations, "ROOT", tmp_path)
     with pytest.raises(make_translations.NotALiteral):
         make_translations.messages()
 

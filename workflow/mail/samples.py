@@ -1,8 +1,9 @@
-"""One realistic example of every letter, used by the tests and to look at them."""
+"""One realistic example of every letter, in any language: what operators are shown, and what the tests look at."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from workflow.license_file.wording import say
 from workflow.mail import letters
 from workflow.mail.letters import (
     ApplicationFacts,
@@ -20,6 +21,7 @@ from workflow.mail.letters import (
     WaitingApplication,
 )
 from workflow.mail.messages import Letter
+from workflow.mail.rendering import Reader
 
 DESK = Desk("SERVICEME license desk", "https://desk.serviceme.example", "licensing@serviceme.example")
 ISSUED = LicenseFacts(
@@ -53,7 +55,7 @@ APPLICATION = ApplicationFacts(
 CHANGES = (
     TermChange("Maximum agents", "80", "120"),
     TermChange("Authorized users", "500", "800"),
-    TermChange("Modules", "", "API Access"),
+    TermChange("Modules", "2", "3 (+ API Access)"),
 )
 NOTE = "Annual renewal under order PO-88213. Two warehouses go live in January, so agents rise from 80 to 120."
 COMMENT = "The contract covers 100 agents only.\nAttach the signed extension, or ask for 100."
@@ -61,34 +63,41 @@ RAW = b'{"payloadType": "application/vnd.serviceme.license.v1+json"}\n' * 40
 SHA256 = "9b74c9897bac770ffc029102a200c5de1f2d8d0c6e4b9a5f7c1e3d2b4a6f8e0c"
 MOMENT = datetime(2026, 11, 27, 6, 37, tzinfo=UTC)
 SUCCESSOR = Successor(
-    4, "Zhang Wei and ops-admins@harbourline.example", date(2027, 3, 10), date(2028, 3, 31), DESK.url + "/licenses/1/uploaded"
+    4, ("Zhang Wei", "ops-admins@harbourline.example"), date(2027, 3, 10), date(2028, 3, 31), DESK.url + "/licenses/1/uploaded"
 )
 AWAITED = Awaited(
     since=datetime(2026, 11, 20, 8, 0, tzinfo=UTC),
     due_at=datetime(2026, 11, 24, 8, 0, tzinfo=UTC),
     is_overdue=True,
     missing=(Missing("approvers", 1, 1), Missing("security", 1, 0)),
-    approved_by=("Tomas Varga for Sofia Marin",),
+    approved_by=(say("%(person)s for %(absent)s", person="Tomas Varga", absent="Sofia Marin"),),
     time_zone="Asia/Shanghai",
 )
 ESCALATED = replace(AWAITED, missing=(Missing("security", 1, 0), Missing("leads", 1, 0)), approved_by=())
 RULE = "Nobody decided within 3 business days: one of leads as well."
 TROUBLE = Trouble(
-    "The mail server of ops-admins@harbourline.example refused the license file.",
+    say("The license file could not be delivered to %(address)s.", address="ops-admins@harbourline.example"),
     "550 5.1.1 <ops-admins@harbourline.example>: Recipient address rejected: User unknown",
-    "Zhang Wei has the file and can activate it. Choose another recipient or correct the address.",
+    say("Open the application to try again, or add another recipient."),
 )
-UNSIGNED = Trouble("The license was not signed.", "", "Open the application, mend what it says, and retry the job.")
+UNSIGNED = Trouble(
+    say("The license was not signed."), "", say("Open the application, mend what it says, and retry the job under Operations.")
+)
 OTHER = replace(APPLICATION, number="APP-2026-0150", company="Northwind Öl & Gas AG", environment="UAT", request="new")
 CHANGE = CredentialsChange("person.password_changed", "", MOMENT, "Asia/Shanghai", "Lin Mei", "web", "203.0.113.7")
 RENEW = DESK.url + "/licenses/PROD-7K3QM-X2V9D-4HTRB/renew"
 GOT_IT = DESK.url + "/reminders/8f2c/acknowledge"
+REASON = "It named one module too many."
+FINDINGS = (
+    Doubt("Event 2 of APP-2026-0142 was altered.", "APP-2026-0142", DESK.url + "/applications/APP-2026-0142"),
+    Doubt("Event 5 of the desk's own history is missing."),
+)
 LIST_URL = DESK.url + "/api/v1/revocations"
 
 
-def every_letter() -> dict[str, Letter]:
+def every_letter(language: str = "en") -> dict[str, Letter]:
     """Each letter by name, with a second form where one exists."""
-    reader, admin, approver = "Lin Mei", "Zhang Wei", "Daniel Osei"
+    reader, admin, approver = (Reader(name, language) for name in ("Lin Mei", "Zhang Wei", "Daniel Osei"))
     zone = "Asia/Shanghai"
     return {
         "license_delivery": letters.license_delivery(admin, ISSUED, RAW, SHA256, DESK),
@@ -129,10 +138,7 @@ def every_letter() -> dict[str, Letter]:
         ),
         "history_doubted": letters.history_doubted(
             reader,
-            (
-                Doubt("Event 2 of APP-2026-0142 was altered.", "APP-2026-0142", DESK.url + "/applications/APP-2026-0142"),
-                Doubt("Event 5 of the desk's own history is missing."),
-            ),
+            FINDINGS,
             3,
             DESK,
         ),
@@ -145,8 +151,8 @@ def every_letter() -> dict[str, Letter]:
             APPLICATION,
             ISSUED,
             (
-                Delivered("Zhang Wei", "wei.zhang@harbourline.example", "Accepted by mail server"),
-                Delivered("Platform operations", "ops-admins@harbourline.example", "Refused, will try again"),
+                Delivered("Zhang Wei", "wei.zhang@harbourline.example", say("Accepted by mail server")),
+                Delivered("Platform operations", "ops-admins@harbourline.example", say("Not sent yet, will try again")),
             ),
             DESK,
         ),
@@ -165,8 +171,8 @@ def every_letter() -> dict[str, Letter]:
         "expired": letters.expired(reader, ISSUED, DESK, renew_url=RENEW),
         "expired-successor": letters.expired(admin, ISSUED, DESK, successor=SUCCESSOR),
         "not_activated": letters.not_activated(admin, ISSUED, date(2026, 11, 24), 3, DESK),
-        "revoked": letters.revoked(admin, ISSUED, "It named one module too many.", None, LIST_URL, DESK),
-        "revoked-successor": letters.revoked(admin, ISSUED, "It named one module too many.", 4, LIST_URL, DESK),
+        "revoked": letters.revoked(admin, ISSUED, REASON, None, LIST_URL, DESK),
+        "revoked-successor": letters.revoked(admin, ISSUED, REASON, 4, LIST_URL, DESK),
         "invitation": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by="Grace Okafor"),
         "invitation-password": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by=None),
     }
