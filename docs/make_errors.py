@@ -47,7 +47,10 @@ SECTIONS = (
         "The desk: pages and API",
         ("workflow.domain", "workflow.db", "workflow.services", "workflow.web.desk", "workflow.web.shared"),
     ),
-    ("Recipients' certificates and keys, and mail", ("workflow.certificates", "workflow.openpgp_keys", "workflow.mail")),
+    (
+        "Recipients' certificates and keys, and mail",
+        ("workflow.certificates", "workflow.certificate_revocation", "workflow.openpgp_keys", "workflow.mail"),
+    ),
     ("License Management", ("workflow.console", "workflow.web.console")),
     ("Commands, settings and set-up", ("workflow.cli", "workflow.settings", "workflow.signing_keys", "workflow.inbox")),
     ("Families", ("workflow.errors", "workflow.database")),

@@ -35,9 +35,10 @@ from workflow.license_file import (
     sign_receipt,
     verify_license,
 )
+from workflow.recipient_keys import MailTrust
 from workflow.services import applications as applying
 from workflow.services import customers as customer_services
-from workflow.services import decisions, delivery, issuing, receipts
+from workflow.services import decisions, delivery, issuing, receipts, recipients
 from workflow.services.delivery import LICENSE_DELIVERY, Addressee, Built
 from workflow.services.desk import Desk, desk_from
 from workflow.services.evidence import evidence_of
@@ -112,15 +113,15 @@ class Office:
         return office
 
     def add_recipient(self, session: Session, tenant: Tenant, name: str, address: str) -> Recipient:
-        """A recipient without a certificate."""
-        return customer_services.add_recipient(
+        """A recipient without a key."""
+        return recipients.add_recipient(
             session,
             people.LIAISON,
             tenant,
             name=name,
             address=address,
-            certificate=None,
-            authorities=(),
+            key=None,
+            trust=MailTrust(),
             now=self.now,
             wall=wall_now(),
         )

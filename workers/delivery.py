@@ -58,7 +58,7 @@ def send_portal_code_job(job_id: str) -> None:
 def read_parcels(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Parcel | NothingToSend]:
     """What is to be sent and to whom, now."""
     with reading(here.engine) as session:
-        return parcels_for(session, [job.id for job in claimed], wall_now(), here.desk.mail_authorities)
+        return parcels_for(session, [job.id for job in claimed], wall_now(), here.desk.mail_trust)
 
 
 def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSend) -> None:

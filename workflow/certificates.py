@@ -1,21 +1,25 @@
 """X.509 checks of recipients and of the mail signer. Reads the bytes it is given; opens no file and asks no server."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from workflow.errors import Invalid, Misconfigured
 
 LARGEST_FILE = 65_536
+LONGEST_CHAIN = 10
+"""certificates in one file: more than any authority needs between itself and a person"""
 SMALLEST_RSA = 2_048
 CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 """the curves that every mail program with S/MIME knows, under the names of NIST"""
@@ -33,7 +37,7 @@ class CertificateRefused(Invalid):
 
 
 class CertificateUnreadable(CertificateRefused):
-    """Not one certificate in PEM or DER."""
+    """Not a certificate in PEM, DER or PKCS#7."""
 
     code = "certificate.unreadable"
 
@@ -84,7 +88,9 @@ class SignerUnusable(Misconfigured):
 class RecipientCertificate:
     """A certificate that was good for encrypting mail to one of its addresses at the time it was read."""
 
-    pem: bytes
+    certificate: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...]
+    """what it was uploaded with, for finding the way to an authority"""
     fingerprint: str
     """SHA-256 of the DER form, hex"""
     subject: str
@@ -95,31 +101,41 @@ class RecipientCertificate:
     key_type: str
     """for example RSA 2048"""
 
+    @property
+    def pem(self) -> bytes:
+        """The certificate alone."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def chain_pem(self) -> bytes:
+        """The certificate and then its intermediates."""
+        return b"".join(each.public_bytes(Encoding.PEM) for each in (self.certificate, *self.intermediates))
+
 
 def read_certificate(data: bytes, address: str, at: datetime, *, authorities: Sequence[bytes] = ()) -> RecipientCertificate:
-    """Reads a recipient's certificate (PEM or DER) and promises that mail to `address` may be encrypted to it at `at`.
+    """Reads a recipient's certificate (PEM, DER or PKCS#7) and promises that mail to `address` may be encrypted to it at `at`.
 
+    A file may bring intermediates; the recipient's own is the one with the address, whatever the order.
     With `authorities` (PEM, one or more certificates each) one of them must stand behind it; without, the certificate
     is taken as pinned by whoever confirmed its fingerprint. Raises CertificateRefused.
     """
-    certificate = _load_one(data)
-    _check_validity(certificate, at)
-    key_type = _encryption_key_type(certificate)
-    _check_purpose(certificate)
-    addresses = mail_addresses(certificate)
-    if not has_address(certificate, address):
-        named = " and ".join(addresses) if addresses else "no mail address"
-        raise OtherAddress(f"This certificate names {named}. Upload one that names {address}.")
+    found = _load_all(data)
+    own = [each for each in found if has_address(each, address)]
+    if not own:
+        raise OtherAddress(f"This file names {_addresses_in(found)}. Upload a certificate that names {address}.")
+    certificate = _best_of(own, at)
+    intermediates = tuple(each for each in found if each is not certificate)
     if authorities:
-        check_issuer(certificate, authorities, at)
+        check_issuer(certificate, authorities, at, intermediates)
     return RecipientCertificate(
-        pem=certificate.public_bytes(Encoding.PEM),
+        certificate=certificate,
+        intermediates=intermediates,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         subject=certificate.subject.rfc4514_string(),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        addresses=addresses,
-        key_type=key_type,
+        addresses=mail_addresses(certificate),
+        key_type=_encryption_key_type(certificate),
     )
 
 
@@ -194,22 +210,57 @@ def has_address(certificate: x509.Certificate, address: str) -> bool:
     return address.casefold() in {each.casefold() for each in mail_addresses(certificate)}
 
 
-def _load_one(data: bytes) -> x509.Certificate:
+def _load_all(data: bytes) -> list[x509.Certificate]:
+    """Every certificate in a file: PEM or DER, alone or as a PKCS#7 chain (.p7b, .p7c)."""
     if len(data) > LARGEST_FILE:
-        raise CertificateUnreadable(f"Upload one certificate of at most {LARGEST_FILE // 1024} KB.")
-    if b"PRIVATE KEY-----" in data:
+        raise CertificateUnreadable(f"Upload one certificate, or its chain, of at most {LARGEST_FILE // 1024} KB.")
+    if b"PRIVATE KEY-----" in data or _PRIVATE_DER.match(data):
         raise HoldsPrivateKey(
             "This file holds a private key. Upload the certificate only, and replace the key if others saw the file."
         )
     try:
-        if b"-----BEGIN" not in data:
-            return x509.load_der_x509_certificate(data)
-        found = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
-        raise CertificateUnreadable("Upload an X.509 certificate in PEM or DER form (.pem, .crt or .cer).") from error
-    if len(found) != 1:
-        raise CertificateUnreadable(f"This file holds {len(found)} certificates. Upload the recipient's own alone.")
-    return found[0]
+        if b"-----BEGIN PKCS7" in data or b"-----BEGIN CMS" in data:
+            found = pkcs7.load_pem_pkcs7_certificates(data.replace(b" CMS-----", b" PKCS7-----"))
+        elif b"-----BEGIN" in data:
+            found = x509.load_pem_x509_certificates(data)
+        elif _PKCS7_DER.match(data):
+            found = pkcs7.load_der_pkcs7_certificates(data)
+        else:
+            found = [x509.load_der_x509_certificate(data)]
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateUnreadable(
+            "Upload an X.509 certificate in PEM or DER form (.pem, .crt, .cer) or its PKCS#7 chain (.p7b, .p7c)."
+        ) from error
+    found = list(dict.fromkeys(found))
+    if not 1 <= len(found) <= LONGEST_CHAIN:
+        raise CertificateUnreadable(f"This file holds {len(found)} certificates. Upload the recipient's own and its chain.")
+    return found
+
+
+# A SEQUENCE that begins with a version number is a private key (PKCS#8, PKCS#1, SEC 1) or a key store (PKCS#12); one that
+# begins with an object identifier is a PKCS#7 message; a certificate begins with a SEQUENCE.
+_PRIVATE_DER = re.compile(rb"\x30(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)\x02\x01", re.DOTALL)
+_PKCS7_DER = re.compile(rb"\x30(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)\x06", re.DOTALL)
+
+
+def _best_of(own: Sequence[x509.Certificate], at: datetime) -> x509.Certificate:
+    """The one that mail may be encrypted to and that lasts longest: people upload their signing certificate beside it.
+    Raises what is wrong with the first when there is none."""
+    refused: list[CertificateRefused] = []
+    for certificate in sorted(own, key=lambda each: each.not_valid_after_utc, reverse=True):
+        try:
+            _check_validity(certificate, at)
+            _encryption_key_type(certificate)
+            _check_purpose(certificate)
+        except CertificateRefused as error:
+            refused.append(error)
+        else:
+            return certificate
+    raise refused[0]
+
+
+def _addresses_in(found: Sequence[x509.Certificate]) -> str:
+    return " and ".join(dict.fromkeys(name for each in found for name in mail_addresses(each))) or "no mail address"
 
 
 def _check_validity(certificate: x509.Certificate, at: datetime) -> None:

@@ -104,7 +104,9 @@ class Database(Common):
     on_expiry: str = "block_new"
     """named default: warn, block_new or read_only after grace"""
     mail_ca: Path | None = None
-    """certificates that recipients' certificates must chain to (PEM)"""
+    """the authorities of recipients' certificates: a PEM file, or a directory of them; without one every key is pinned"""
+    mail_crl: Path | None = None
+    """what those authorities took back: a revocation list (PEM or DER), or a directory of them, read anew when it changes"""
 
 
 @dataclass(frozen=True)

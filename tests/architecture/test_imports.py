@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 
 # Our own packages that a serving process may hold. A static contract does not see importlib; this does.
 GENERAL_WORKER = ("workflow.db", "workflow.domain", "workflow.license_file", "workflow.mail", "workflow.services")
-SINGLE_MODULES = {"catalogues", "certificates", "database", "errors", "languages", "logs", "settings", "templating", "times"}
+SINGLE_MODULES = {
+    *("catalogues", "certificate_revocation", "certificates", "database", "errors", "languages", "logs", "openpgp_keys"),
+    *("recipient_keys", "settings", "templating", "times"),
+}
 TASKS = {
     *("addressees", "app", "claims", "delivery", "digests", "facts", "folding", "heartbeats", "housekeeping", "letters"),
     *("mailing", "notices", "reminders", "runtime", "transport"),

@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "person": ("id", "email", "name", "team", "created_at"),
     "role_grant": ("id", "person", "role", "granted_at"),
     "tenant": ("id", "tenant_id", "company", "time_zone", "created_at"),
-    "recipient": ("id", "tenant", "name", "address", "fingerprint", "certificate_ends_at", "created_at"),
+    "recipient": ("id", "tenant", "name", "address", "fingerprint", "key_ends_at", "created_at", "changed_at"),
     "environment": ("id", "tenant", "name", "label", "license_id", "created_at"),
     "installation": ("id", "installation_id", "keyid", "environment", "first_seen_at", "confirmed_at"),
     "counter": ("name", "value"),
@@ -237,7 +237,8 @@ def _place(rows: Rows, population: Population, environment: int) -> None:
         rows["tenant"].append((tenant, tenant_id(customer), company(customer), "Asia/Shanghai", at))
         ends = stamp(population.end + (customer % 700 + 40) * 86_400)
         address, print_ = _address(customer), _digest("certificate", customer)
-        rows["recipient"].append((_id(since, 4, customer), tenant, f"Administrator {customer}", address, print_, ends, at))
+        name = f"Administrator {customer}"
+        rows["recipient"].append((_id(since, 4, customer), tenant, name, address, print_, ends, at, at))
     rows["environment"].append((here, tenant, ENVIRONMENTS[environment % 3], "", license_id(environment), at))
     installation = (_id(since, 5, environment), f"inst-{environment}", _digest("platform", environment), here, at, at)
     rows["installation"].append(installation)

@@ -98,7 +98,7 @@ def test_a_customer_and_recipients_come_along_once(running_desk: RunningDesk) ->
         ('customer = "Harbourline"', "Write [customer] with"),
         ('[validity]\nfirst_day = "soon"', "'soon' is no day"),
         ("[limits]\nagents = inf", "inf and nan are no numbers"),
-        ('[[recipients]]\ncertificate = "missing.pem"', "missing.pem cannot be read"),
+        ('[[recipients]]\nkey = "missing.pem"', "missing.pem cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_here(running_desk: RunningDesk, tmp_path: Path, text: str, said: str) -> None:

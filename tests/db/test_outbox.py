@@ -19,8 +19,7 @@ from workflow.db.tables import JobRow, RoleGrant
 from workflow.domain.approvals import Choice
 from workflow.domain.events import ApplicationApproved, ApplicationRejected, Job, SystemFact
 from workflow.domain.roles import Role
-from workflow.services import accounts
-from workflow.services import customers as customer_services
+from workflow.services import accounts, recipients
 from workflow.times import wall_now
 
 HARBOURLINE = "T-20817"
@@ -72,7 +71,7 @@ def test_a_recipient_who_was_not_named_or_was_removed_gets_nothing(office: Offic
         office.add_recipient(session, tenant, "Somebody Else", "else@harbourline.example")
         yu = customers.find_recipient(session, tenant.id, YU)
         assert yu is not None
-        customer_services.remove_recipient(session, people.LIAISON, yu.id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, yu.id, NOW)
     office.sign(number)
     assert len(office.jobs(number, Job.DELIVER)) == 1
 

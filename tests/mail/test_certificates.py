@@ -184,9 +184,16 @@ def test_what_is_no_certificate_is_refused(data: bytes) -> None:
         read_certificate(data, ADMIN, wall_now())
 
 
-def test_two_certificates_in_one_file_are_refused(post: Post) -> None:
-    with pytest.raises(CertificateUnreadable, match="2 certificates"):
-        read_certificate(post.certificate(ADMIN) + post.certificate(OTHER_ADMIN), ADMIN, wall_now())
+def test_of_several_certificates_the_one_with_the_address_is_the_recipients(post: Post) -> None:
+    both = post.certificate(OTHER_ADMIN) + post.certificate(ADMIN)
+    found = read_certificate(both, ADMIN, wall_now())
+    assert (found.addresses, len(found.intermediates)) == ((ADMIN,), 1)
+    assert found.pem == post.certificate(ADMIN)
+    with pytest.raises(OtherAddress, match=f"{OTHER_ADMIN} and {ADMIN}"):
+        read_certificate(both, "nobody@harbourline.example", wall_now())
+    too_many = b"".join(certificate_with(ec.generate_private_key(ec.SECP256R1())) for _ in range(11))
+    with pytest.raises(CertificateUnreadable, match="11 certificates"):
+        read_certificate(too_many, ADMIN, wall_now())
 
 
 def test_every_truncation_is_refused(post: Post) -> None:

@@ -21,6 +21,7 @@ from workflow.domain.terms import EnvironmentName, TermsRefused
 from workflow.license_file import ReceiptEvent
 from workflow.services import applications as applying
 from workflow.services import customers as customer_services
+from workflow.services import recipients
 from workflow.services.applications import LicensedMeanwhile, NothingToRenew, NotYours, RenewalOpen
 
 
@@ -375,7 +376,7 @@ def test_a_recipient_who_left_is_not_filled_in_again(office: Office) -> None:
         tenant = customers.get_tenant(session, "T-20817")
         yu = customers.find_recipient(session, tenant.id, YU)
         assert yu is not None
-        customer_services.remove_recipient(session, people.LIAISON, yu.id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, yu.id, NOW)
     assert f'"recipients": ["{WEI}"]' in started(office, first).draft
 
 

@@ -4,18 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlmodel import Session, select
 
 from tests import people
 from tests.builders import NOW, WEI, Office
+from tests.mail.test_certificates import certificate_with
 from workflow.certificates import CertificateRefused
 from workflow.db.queries import customers
 from workflow.db.tables import Environment, EventRow, Recipient, Tenant
 from workflow.domain.roles import Actor, MissingRole
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Invalid, NotFound
+from workflow.recipient_keys import MailTrust
 from workflow.services import customers as services
-from workflow.services.customers import CustomerRefused, RecipientExists, TenantExists
+from workflow.services import recipients
+from workflow.services.customers import CustomerRefused, TenantExists
+from workflow.services.recipients import RecipientExists
 from workflow.times import wall_now
 
 
@@ -105,10 +110,10 @@ def test_an_environment_that_is_there_is_given_back(office: Office) -> None:
 
 
 def put(office: Office, **changes: Any) -> Recipient:
-    made: dict[str, Any] = {"name": "Chen Li", "address": "li.chen@harbourline.example", "certificate": None, **changes}
+    made: dict[str, Any] = {"name": "Chen Li", "address": "li.chen@harbourline.example", "key": None, **changes}
     with office.work() as session:
-        return services.add_recipient(
-            session, people.LIAISON, harbourline(session), **made, authorities=(), now=NOW, wall=wall_now()
+        return recipients.add_recipient(
+            session, people.LIAISON, harbourline(session), **made, trust=MailTrust(), now=NOW, wall=wall_now()
         )
 
 
@@ -137,7 +142,7 @@ def test_a_recipient_no_mail_can_have_is_refused_by_field(office: Office, change
 
 def test_something_that_is_no_certificate_is_refused_and_nobody_is_added(office: Office) -> None:
     with pytest.raises(CertificateRefused):
-        put(office, certificate=b"-----BEGIN CERTIFICATE-----\nnot one\n-----END CERTIFICATE-----\n")
+        put(office, key=b"-----BEGIN CERTIFICATE-----\nnot one\n-----END CERTIFICATE-----\n")
     with office.work() as session:
         assert len(session.exec(select(Recipient)).all()) == 2
 
@@ -145,9 +150,9 @@ def test_something_that_is_no_certificate_is_refused_and_nobody_is_added(office:
 def test_a_removed_recipient_can_come_back_under_the_same_address(office: Office) -> None:
     first = put(office)
     with office.work() as session:
-        services.remove_recipient(session, people.LIAISON, first.id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, first.id, NOW)
     with office.work() as session, pytest.raises(NotFound):
-        services.remove_recipient(session, people.LIAISON, first.id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, first.id, NOW)
     second = put(office, name="Chen Li (back)")
     assert (second.id, second.name, second.removed_at) == (first.id, "Chen Li (back)", None)
 
@@ -159,14 +164,14 @@ def test_only_liaisons_and_operators_change_customers(office: Office, actor: Act
     with office.work() as session:
         tenant = harbourline(session)
         someone = session.exec(select(Recipient).where(Recipient.address == WEI)).one()
-        keep: dict[str, Any] = {"authorities": (), "now": NOW, "wall": wall_now()}
-        new: dict[str, Any] = {"name": "x", "address": "x@y.example", "certificate": None, **keep}
+        keep: dict[str, Any] = {"trust": MailTrust(), "now": NOW, "wall": wall_now()}
+        new: dict[str, Any] = {"name": "x", "address": "x@y.example", "key": None, **keep}
         attempts: list[Callable[[], object]] = [
             lambda: services.add_tenant(session, actor, tenant_id="T-1", company="x", time_zone="UTC", now=NOW),
             lambda: services.add_environment(session, actor, tenant, EnvironmentName.DEV, "x", NOW),
-            lambda: services.add_recipient(session, actor, tenant, **new),
-            lambda: services.change_certificate(session, actor, someone.id, None, **keep),
-            lambda: services.remove_recipient(session, actor, someone.id, NOW),
+            lambda: recipients.add_recipient(session, actor, tenant, **new),
+            lambda: recipients.change_key(session, actor, someone.id, None, **keep),
+            lambda: recipients.remove_recipient(session, actor, someone.id, NOW),
         ]
         for attempt in attempts:
             with pytest.raises(MissingRole, match="liaison or operator"):
@@ -175,8 +180,9 @@ def test_only_liaisons_and_operators_change_customers(office: Office, actor: Act
 
 def test_every_change_of_a_recipient_is_in_the_history(office: Office) -> None:
     person = put(office)
+    theirs = certificate_with(ec.generate_private_key(ec.SECP256R1()), address=person.address)
     with office.work() as session:
-        services.change_certificate(session, people.OPERATOR, person.id, None, authorities=(), now=NOW, wall=wall_now())
-        services.remove_recipient(session, people.OPERATOR, person.id, NOW)
+        recipients.change_key(session, people.OPERATOR, person.id, theirs, trust=MailTrust(), now=NOW, wall=wall_now())
+        recipients.remove_recipient(session, people.OPERATOR, person.id, NOW)
     told = [each.split('"what":"')[1].split('"')[0] for each in facts(office) if str(person.id) in each]
     assert told == ["recipient.added", "recipient.certificate", "recipient.removed"]

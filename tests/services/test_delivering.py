@@ -18,8 +18,9 @@ from workflow.domain.events import Job
 from workflow.domain.roles import Actor, MissingRole
 from workflow.errors import NotFound
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
+from workflow.recipient_keys import MailTrust
 from workflow.services import customers as customer_services
-from workflow.services import delivery
+from workflow.services import delivery, recipients
 from workflow.services.delivery import NothingToSend, StillOnItsWay
 from workflow.services.secrets import hash_of
 from workflow.times import wall_now
@@ -29,15 +30,18 @@ def recipient_of(session: Session, address: str = WEI) -> Recipient:
     return session.exec(select(Recipient).where(Recipient.address == address)).one()
 
 
-def parcel(office: Office, job: ClaimedJob, authorities: tuple[bytes, ...] = ()) -> delivery.Parcel:
-    found = parcel_or_reason(office, job, authorities)
+NOBODY = MailTrust()
+
+
+def parcel(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> delivery.Parcel:
+    found = parcel_or_reason(office, job, trust)
     assert isinstance(found, delivery.Parcel)
     return found
 
 
-def parcel_or_reason(office: Office, job: ClaimedJob, authorities: tuple[bytes, ...] = ()) -> delivery.Parcel | NothingToSend:
+def parcel_or_reason(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> delivery.Parcel | NothingToSend:
     with office.work() as session:
-        return delivery.parcels_for(session, [job.id], wall_now(), authorities)[job.id]
+        return delivery.parcels_for(session, [job.id], wall_now(), trust)[job.id]
 
 
 def refuse(office: Office, number: str, address: str = WEI) -> None:
@@ -165,27 +169,27 @@ def mail_keys(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
     )
 
 
-def certify(office: Office, keys: DemoFiles) -> tuple[bytes, ...]:
-    """Puts the recipient's certificate on file; returns the authorities to trust."""
-    authorities = (keys.authority.read_bytes(),)
+def certify(office: Office, keys: DemoFiles) -> MailTrust:
+    """Puts the recipient's certificate on file; returns whom to trust."""
+    trust = MailTrust((keys.authority.read_bytes(),))
     with office.work() as session:
-        customer_services.change_certificate(
+        recipients.change_key(
             session,
             people.LIAISON,
             recipient_of(session, WEI).id,
             keys.recipients[WEI].read_bytes(),
-            authorities=authorities,
+            trust=trust,
             now=NOW,
             wall=wall_now(),
         )
-    return authorities
+    return trust
 
 
 def test_who_has_a_good_certificate_gets_the_file_and_who_has_none_a_link(office: Office, mail_keys: DemoFiles) -> None:
-    authorities = certify(office, mail_keys)
+    trust = certify(office, mail_keys)
     number = office.issued(recipients=[WEI, YU])
-    wei = parcel(office, office.claim(office.delivery_job(number, WEI)), authorities)
-    yu = parcel(office, office.claim(office.delivery_job(number, YU)), authorities)
+    wei = parcel(office, office.claim(office.delivery_job(number, WEI)), trust)
+    yu = parcel(office, office.claim(office.delivery_job(number, YU)), trust)
     assert (wei.to.channel, wei.to.encrypts_to is not None) == (Channel.SMIME, True)
     with office.work() as session:
         assert wei.to.fingerprint == recipient_of(session).fingerprint
@@ -201,17 +205,17 @@ def test_a_certificate_that_is_not_trusted_any_more_means_a_link_never_plain_mai
     )
     number = office.issued()
     job = office.claim(office.delivery_job(number))
-    sent = parcel(office, job, (other.authority.read_bytes(),))
+    sent = parcel(office, job, MailTrust((other.authority.read_bytes(),)))
     assert (sent.to.channel, sent.to.encrypts_to) == (Channel.PORTAL, None)
 
 
 def test_a_certificate_that_has_ended_means_a_link(office: Office, mail_keys: DemoFiles) -> None:
-    authorities = certify(office, mail_keys)
+    trust = certify(office, mail_keys)
     with office.work() as session:
         person = recipient_of(session)
     later = wall_now() + timedelta(days=40 * 365)
-    assert delivery.addressee_for(person, wall_now(), authorities).channel == Channel.SMIME
-    assert delivery.addressee_for(person, later, authorities).channel == Channel.PORTAL
+    assert delivery.addressee_for(person, wall_now(), trust).channel == Channel.SMIME
+    assert delivery.addressee_for(person, later, trust).channel == Channel.PORTAL
 
 
 def test_a_superseded_license_is_skipped(office: Office) -> None:
@@ -230,7 +234,7 @@ def test_a_removed_recipient_is_skipped(office: Office) -> None:
     number = office.issued()
     job = office.claim(office.delivery_job(number))
     with office.work() as session:
-        customer_services.remove_recipient(session, people.LIAISON, recipient_of(session, WEI).id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, recipient_of(session, WEI).id, NOW)
     assert parcel_or_reason(office, job) == NothingToSend(f"{WEI} was removed from the recipients.")
 
 
@@ -300,7 +304,7 @@ def test_a_recipient_of_another_customer_never_gets_this_file(office: Office) ->
 def test_a_recipient_who_was_removed_gets_no_new_round(office: Office) -> None:
     number = office.delivered()
     with office.work() as session:
-        customer_services.remove_recipient(session, people.LIAISON, recipient_of(session).id, NOW)
+        recipients.remove_recipient(session, people.LIAISON, recipient_of(session).id, NOW)
     with pytest.raises(NotFound):
         again(office, number)
 

@@ -19,8 +19,7 @@ from workflow.domain.events import Job
 from workflow.domain.roles import Actor, MissingRole
 from workflow.errors import NotFound
 from workflow.license_file import ReceiptEvent
-from workflow.services import accounts, reminders
-from workflow.services import customers as customer_services
+from workflow.services import accounts, recipients, reminders
 from workflow.times import wall_now
 
 LIAISON = people.STAFF[0].email
@@ -98,7 +97,7 @@ def test_a_liaison_who_left_and_a_recipient_who_was_removed_are_not_reminded(off
     with office.work() as session:
         accounts.disable_person(session, people.OPERATOR, people.id_of(people.LIAISON), now=NOW, wall=wall_now())
         yu = session.exec(select(Recipient).where(Recipient.address == YU)).one()
-        customer_services.remove_recipient(session, people.OPERATOR, yu.id, NOW)
+        recipients.remove_recipient(session, people.OPERATOR, yu.id, NOW)
     scan(office, "2027-10-24T09:00")
     assert [steps(office, number, who=who) for who in (WEI, YU, LIAISON)] == [[7], [], []]
 

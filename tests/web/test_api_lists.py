@@ -118,13 +118,13 @@ def test_a_customer_is_added_with_recipients_on_the_way(program: As, mail_keys: 
     assert problem(liaison.post("/customers", {"tenant_id": "T-1", "company": "X", "time_zone": "UTC"}))["status"] == 409
 
     certificate = mail_keys.recipients[WITH_CERTIFICATE].read_text()
-    person = {"name": "Zhang Wei", "address": WITH_CERTIFICATE, "certificate": certificate}
+    person = {"name": "Zhang Wei", "address": WITH_CERTIFICATE, "key": certificate}
     assert liaison.post("/customers/T-1/recipients", person).json()["channel"] == "smime"
     assert problem(liaison.post("/customers/T-1/recipients", person))["code"] == "customers.recipient_exists"
-    other = {"name": "Chen Yu", "address": WITHOUT_CERTIFICATE, "certificate": certificate}
+    other = {"name": "Chen Yu", "address": WITHOUT_CERTIFICATE, "key": certificate}
     refused = liaison.post("/customers/T-1/recipients", other)
     assert refused.status_code == 422, "a certificate of somebody else"
-    assert pointers(refused) == {"#/certificate": "certificate.address"}
+    assert pointers(refused) == {"#/key": "certificate.address"}
     assert liaison.post("/customers/T-1/recipients", {"name": "Chen Yu", "address": "nowhere"}).status_code == 422
     assert liaison.post("/customers/T-9/recipients", person).status_code == 404
     applied = liaison.post("/applications", terms(tenant_id="T-1"))

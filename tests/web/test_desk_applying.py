@@ -218,14 +218,12 @@ def test_a_customer_its_recipients_and_certificates_are_added_on_the_way(
     liaison.open("/customers/T-31002")
     here = "/customers/T-31002/recipients"
     certificate = mail_keys.recipients[WITH_CERTIFICATE].read_bytes()  # type: ignore[attr-defined]
-    refused = liaison.send(here, {"certificate": ("x.pem", certificate)}, name="Mo Li", address="mo.li@tianhe.example")
+    refused = liaison.send(here, {"key": ("x.pem", certificate)}, name="Mo Li", address="mo.li@tianhe.example")
     assert refused.status_code == 422
-    assert "Upload one that names mo.li@tianhe.example" in liaison.words
-    liaison.send(here, {"certificate": ("x.pem", certificate)}, name="Zhang Wei", address=WITH_CERTIFICATE)
+    assert "Upload a certificate that names mo.li@tianhe.example" in liaison.words
+    liaison.send(here, {"key": ("x.pem", certificate)}, name="Zhang Wei", address=WITH_CERTIFICATE)
     assert "Certificate valid to" in liaison.words
-    private = liaison.send(
-        here, {"certificate": ("x.pem", b"-----BEGIN PRIVATE KEY-----\nMC4=\n")}, name="A", address="a@b.example"
-    )
+    private = liaison.send(here, {"key": ("x.pem", b"-----BEGIN PRIVATE KEY-----\nMC4=\n")}, name="A", address="a@b.example")
     assert private.status_code == 422
 
 

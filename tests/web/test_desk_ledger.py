@@ -162,7 +162,7 @@ def test_a_corrected_address_gets_a_round_of_its_own_and_never_the_old_key(
     with transaction(company.engine) as session:
         corrected = session.exec(select(Recipient).where(Recipient.address.endswith("harbourline-group.example"))).one()
         sent = session.exec(select(Delivery).where(Delivery.recipient == corrected.id)).one()
-    assert (corrected.name, corrected.certificate, sent.channel, sent.state) == ("Zhang Wei", None, "portal", "accepted")
+    assert (corrected.name, corrected.key, sent.channel, sent.state) == ("Zhang Wei", None, "portal", "accepted")
 
 
 def test_who_may_not_deliver_sees_no_button_and_is_refused(browser: Open, company: Company, bounced: str) -> None:

@@ -129,7 +129,7 @@ def test_what_ends_is_told_before_it_ends(browser: Open, company: Company) -> No
         session.execute(
             update(Recipient)
             .where(col(Recipient.address) == WITH_CERTIFICATE)
-            .values(certificate_ends_at=wall + timedelta(days=30, hours=1))
+            .values(key_ends_at=wall + timedelta(days=30, hours=1))
         )
     operator = browser("operator")
     operator.open("/operations")
@@ -137,7 +137,7 @@ def test_what_ends_is_told_before_it_ends(browser: Open, company: Company) -> No
     assert re.search(r"Certificate of Zhang Wei Harbourline Logistics Co., Ltd. .*?, 30 days left Renew it now", operator.words)
     assert re.search(r"Trust root, version 3 This desk .*?, 400 days left Good", operator.words)
     with transaction(company.engine) as session:
-        session.execute(update(Recipient).values(certificate_ends_at=wall - timedelta(days=1)))
+        session.execute(update(Recipient).values(key_ends_at=wall - timedelta(days=1)))
     operator.open("/operations")
     assert re.search(r"Certificate of Zhang Wei [^/]*?, ended Ended", operator.words)
 

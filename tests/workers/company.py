@@ -24,7 +24,7 @@ from workflow.domain.roles import Actor, Role, system
 from workflow.mail.demo_keys import DemoFiles
 from workflow.mail.encryption import MailSigner
 from workflow.mail.transport import MailTransport
-from workflow.services import accounts, customers, decisions
+from workflow.services import accounts, customers, decisions, recipients
 from workflow.services import applications as applying
 from workflow.services.desk import desk_from
 from workflow.settings import Mode, SigningSettings, WorkerSettings
@@ -183,14 +183,14 @@ def company_on(engine: Engine, *, smtp_port: int, mail_keys: DemoFiles, issuer_k
             now=wall_now(),
         )
         for name, address in (("Zhang Wei", WITH_CERTIFICATE), ("Chen Yu", WITHOUT_CERTIFICATE)):
-            customers.add_recipient(
+            recipients.add_recipient(
                 session,
                 actors[Role.LIAISON],
                 tenant,
                 name=name,
                 address=address,
-                certificate=mail_keys.recipients[address].read_bytes() if address in mail_keys.recipients else None,
-                authorities=desk.mail_authorities,
+                key=mail_keys.recipients[address].read_bytes() if address in mail_keys.recipients else None,
+                trust=desk.mail_trust,
                 now=wall_now(),
                 wall=wall_now(),
             )
@@ -214,14 +214,14 @@ def add_customers(company: Company, tenants: Sequence[str], mail_keys: DemoFiles
             tenant = customers.add_tenant(
                 session, company.liaison, tenant_id=each, company=f"Company {each}", time_zone="Asia/Shanghai", now=now
             )
-            customers.add_recipient(
+            recipients.add_recipient(
                 session,
                 company.liaison,
                 tenant,
                 name="Zhang Wei",
                 address=WITH_CERTIFICATE,
-                certificate=certificate,
-                authorities=company.here.desk.mail_authorities,
+                key=certificate,
+                trust=company.here.desk.mail_trust,
                 now=now,
                 wall=now,
             )

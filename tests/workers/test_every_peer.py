@@ -25,13 +25,13 @@ from tests.servers import NotHere, SmtpCatcher, plain_text, smtp_catcher
 from tests.workers.company import SENDER, Company, company_on
 from workflow.database import create_engine, transaction
 from workflow.db.tables import Delivery, IssuedLicense, Tenant
-from workflow.domain.delivery import Channel
+from workflow.domain.delivery import Channel, Trust
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import Authority, DemoFiles, key_pem, make_authority, make_recipient, make_signer
 from workflow.mail.demo_openpgp import write_demo_openpgp
 from workflow.mail.messages import Mailbox
 from workflow.mail.openpgp import OpenPGPSigner
-from workflow.services import customers, portal
+from workflow.services import portal, recipients
 from workflow.times import wall_now
 
 CURVES: dict[str, ec.EllipticCurve] = {"nistp256": ec.SECP256R1(), "nistp384": ec.SECP384R1(), "nistp521": ec.SECP521R1()}
@@ -83,21 +83,23 @@ class Mailroom:
             )
             return session.exec(chosen).one()
 
-    def add(self, kind: str, *, certificate: bytes | None = None, openpgp_key: bytes | None = None) -> None:
+    def add(self, kind: str, *, key: bytes | None = None) -> None:
         """A recipient at the customer. A pinned certificate has no authority behind it."""
         with transaction(self.company.engine) as session:
-            customers.add_recipient(
+            made = recipients.add_recipient(
                 session,
                 self.company.liaison,
                 session.exec(select(Tenant)).one(),
                 name=f"Reader {kind}",
                 address=address_of(kind),
-                certificate=certificate,
-                openpgp_key=openpgp_key,
-                authorities=() if kind == PINNED else self.company.here.desk.mail_authorities,
+                key=key,
+                trust=self.company.here.desk.mail_trust,
                 now=wall_now(),
                 wall=wall_now(),
             )
+            if made.trust == Trust.PINNED:
+                session.flush()
+                recipients.confirm_key(session, self.company.operator, made.id, str(made.fingerprint), wall_now())
 
     def add_everybody(self) -> None:
         """One recipient of each kind, with the keys where their programs look for them."""
@@ -116,14 +118,14 @@ class Mailroom:
             self._with_certificate(kind, certificate, on_curve)
             self.gnupg.add_certificate(certificate)
         for kind, (primary, subkey) in OPENPGP.items():
-            self.add(kind, openpgp_key=self.gnupg.add_key(f"Reader <{address_of(kind)}>", primary, subkey))
+            self.add(kind, key=self.gnupg.add_key(f"Reader <{address_of(kind)}>", primary, subkey))
         self.add(NONE)
 
     def _with_certificate(
         self, kind: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     ) -> None:
         (self.home / f"{kind}.pem").write_bytes(with_key(certificate, key))
-        self.add(kind, certificate=certificate.public_bytes(Encoding.PEM))
+        self.add(kind, key=certificate.public_bytes(Encoding.PEM))
 
     def deliver(self, kinds: list[str], environment: str) -> None:
         """From the application to the mail server's yes."""
@@ -155,8 +157,6 @@ def mailroom(sqlite_template: Path, issuer_keys: Path, tmp_path_factory: pytest.
         room = Mailroom(company, smtp, home, authority, gnupg, desk_key)
         room.add_everybody()
         room.deliver(["rsa", *CURVES, *OPENPGP, NONE], "PROD")
-        # A desk without authorities of its own takes every certificate as pinned, by whoever confirmed its fingerprint.
-        company.here = replace(company.here, desk=replace(company.here.desk, mail_authorities=()))
         room.deliver([PINNED], "UAT")
         yield room
 

@@ -21,7 +21,7 @@ from workflow.db.tables import Delivery, JobRow, Tenant
 from workflow.domain.delivery import Channel, DeliveryState
 from workflow.domain.events import Job
 from workflow.mail.transport import MailTransport
-from workflow.services import customers
+from workflow.services import recipients
 from workflow.times import wall_now
 from workflow.web.desk.shown.delivery import shown_delivery
 
@@ -43,9 +43,7 @@ def hostile(company: Company, tmp_path: Path) -> Iterator[HostileServer]:
         )
         transport = MailTransport(settings, tls=ssl.create_default_context(cafile=str(certificate)))
         company.here.transport.close()
-        # Certificates of this company's recipients are taken as pinned.
-        desk = replace(company.here.desk, mail_authorities=())
-        company.here = replace(company.here, settings=settings, transport=transport, desk=desk)
+        company.here = replace(company.here, settings=settings, transport=transport)
         yield server
         transport.close()  # while there is somebody to say goodbye to
 
@@ -59,17 +57,19 @@ def issued_for(company: Company, *mailboxes: Mailbox) -> None:
     key = rsa.generate_private_key(65537, 2048)
     with transaction(company.engine) as session:
         for each in mailboxes:
-            customers.add_recipient(
+            made = recipients.add_recipient(
                 session,
                 company.liaison,
                 session.exec(select(Tenant)).one(),
                 name=f"Reader {each}",
                 address=address_of(each),
-                certificate=certificate_with(key, address=address_of(each)),
-                authorities=(),
+                key=certificate_with(key, address=address_of(each)),
+                trust=company.here.desk.mail_trust,
                 now=wall_now(),
                 wall=wall_now(),
             )
+            session.flush()  # it is looked up
+            recipients.confirm_key(session, company.operator, made.id, str(made.fingerprint), wall_now())
     number = company.apply(recipients=[address_of(each) for each in mailboxes])
     company.approve(number)
     company.run(Job.SIGN)

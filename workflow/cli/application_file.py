@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -34,7 +35,7 @@ def read_application(path: Path, now: datetime) -> ApplicationFile:
     """Reads a file. `today` and `+30d` in [validity] become days, counted from `now` in the file's time zone.
 
     `first_day` counts from today and `last_day` from the first day. [customer] and [[recipients]] describe whom the desk may
-    not know yet; a certificate is a path beside the file. Raises FileUnusable.
+    not know yet; a certificate or an OpenPGP key is a path beside the file. Raises FileUnusable.
     """
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,18 +106,20 @@ def _recipients(stated: Any, folder: Path) -> tuple[tuple[Mapping[str, Any], ...
             addresses.append(each)
             continue
         given = dict(each)
-        if "certificate" in given:
-            given["certificate"] = _certificate(folder / str(given["certificate"]))
+        if "key" in given:
+            given["key"] = key_text(folder / str(given["key"]))
         described.append(given)
         addresses.append(given.get("address"))
     return tuple(described), addresses
 
 
-def _certificate(path: Path) -> str:
+def key_text(path: Path) -> str:
+    """A certificate or an OpenPGP key as the API takes it: text as it is, anything else in base64. Raises FileUnusable."""
     try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unusable("recipients", f"The certificate {path} cannot be read as PEM: {reason(error)}.") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unusable("recipients", f"The key {path} cannot be read: {reason(error)}.") from error
+    return data.decode() if b"-----BEGIN" in data and data.isascii() else b64encode(data).decode()
 
 
 def _unusable(field: str, message: str) -> FileUnusable:

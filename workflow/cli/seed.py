@@ -15,13 +15,13 @@ from workflow.database import create_engine, transaction
 from workflow.db.queries import customers as found
 from workflow.db.queries import people
 from workflow.db.tables import Tenant
-from workflow.domain.delivery import Channel
+from workflow.domain.delivery import Channel, Trust
 from workflow.domain.roles import Actor, Role
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Misconfigured
 from workflow.mail.demo_keys import file_stem
 from workflow.openpgp_keys import is_installed
-from workflow.services import accounts, customers, receipts
+from workflow.services import accounts, customers, receipts, recipients
 from workflow.services.desk import Desk, desk_from
 from workflow.settings import ConsoleSettings, Database, Mode, load
 from workflow.times import utc_now, wall_now
@@ -122,19 +122,27 @@ def _customer(session: Session, desk: Desk, certificates: Path, now: datetime) -
     for each in cast.RECIPIENTS:
         if found.find_recipient(session, tenant.id, each.email) is None:
             stem = certificates / file_stem(each.email)
-            customers.add_recipient(
+            made = recipients.add_recipient(
                 session,
                 liaison,
                 tenant,
                 name=each.name,
                 address=each.email,
-                certificate=Path(f"{stem}.pem").read_bytes() if each.channel is Channel.SMIME else None,
-                openpgp_key=Path(f"{stem}.asc").read_bytes() if each.channel is Channel.OPENPGP and is_installed() else None,
-                authorities=desk.mail_authorities,
+                key=_key_of(each.channel, stem),
+                trust=desk.mail_trust,
                 now=now,
                 wall=wall_now(),
             )
+            if made.trust == Trust.PINNED:
+                session.flush()  # it is looked up
+                recipients.confirm_key(session, _operator(session), made.id, made.fingerprint or "", now)
     return tenant
+
+
+def _key_of(channel: Channel, stem: Path) -> bytes | None:
+    if channel is Channel.SMIME:
+        return Path(f"{stem}.pem").read_bytes()
+    return Path(f"{stem}.asc").read_bytes() if channel is Channel.OPENPGP and is_installed() else None
 
 
 def _operator(session: Session) -> Actor:

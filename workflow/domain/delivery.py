@@ -18,6 +18,22 @@ class Channel(StrEnum):
     """a letter without a license"""
 
 
+class KeyKind(StrEnum):
+    """What a recipient has on file. The values are those of the channels that the keys open."""
+
+    SMIME = Channel.SMIME.value
+    OPENPGP = Channel.OPENPGP.value
+
+
+class Trust(StrEnum):
+    """Why a key on file is believed to be its owner's."""
+
+    CA = "ca"
+    """a trusted authority says so"""
+    PINNED = "pinned"
+    """a person of this desk compared its fingerprint with what its owner said"""
+
+
 class DeliveryState(StrEnum):
     """Where a message is. One that is being sent has its mark set: whether its bytes have left can be in doubt."""
 
@@ -52,6 +68,7 @@ class Settled(StrEnum):
     RESENT = "resend"
 
 
+KEY_NAMES: Mapping[KeyKind, str] = MappingProxyType({KeyKind.SMIME: "Certificate", KeyKind.OPENPGP: "OpenPGP key"})
 DELIVERY_WORDS: Mapping[DeliveryState, str] = MappingProxyType(
     {
         DeliveryState.PREPARED: "waiting to be sent",

@@ -7,7 +7,6 @@ answered. The marks are committed by the worker between the steps of SMTP.
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +14,6 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from workflow.certificates import CertificateRefused, read_certificate
 from workflow.db import outbox
 from workflow.db.ids import new_id
 from workflow.db.jobs import ClaimedJob
@@ -29,9 +27,10 @@ from workflow.domain.delivery import AttemptResult, Channel, DeliveryState, Sett
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
 from workflow.domain.roles import Actor, Permission, require
 from workflow.errors import Conflict, NotFound
-from workflow.openpgp_keys import OpenPGPKeyRefused, read_openpgp_key
+from workflow.recipient_keys import MailTrust
 from workflow.services.accounts import normal_address
-from workflow.services.customers import add_recipient
+from workflow.services.reaching import reach_of
+from workflow.services.recipients import add_recipient
 from workflow.services.secrets import hash_of
 
 LICENSE_DELIVERY = "license_delivery"
@@ -94,21 +93,19 @@ class Built:
     portal_token: str | None = None
 
 
-def parcels_for(
-    session: Session, jobs: Sequence[UUID], wall: datetime, authorities: tuple[bytes, ...]
-) -> dict[UUID, Parcel | NothingToSend]:
-    """What jobs `license.deliver` have to hand over, with the channel that is right now: the certificate on file when it is
-    good at this moment, else the OpenPGP key, else the portal, never plain mail. Or why there is nothing to send: the license
+def parcels_for(session: Session, jobs: Sequence[UUID], wall: datetime, trust: MailTrust) -> dict[UUID, Parcel | NothingToSend]:
+    """What jobs `license.deliver` have to hand over, with the channel that is right now: the key on file when it is good
+    at this moment and believed, else the portal, never plain mail. Or why there is nothing to send: the license
     does not count any more, or the recipient was removed.
     """
     found = deliveries.handovers(session, jobs)
-    return {job: _parcel(found[job], wall, authorities) if job in found else _GONE for job in jobs}
+    return {job: _parcel(found[job], wall, trust) if job in found else _GONE for job in jobs}
 
 
 _GONE = NothingToSend("This application has no license, or its recipient is gone.")
 
 
-def _parcel(found: Handover, wall: datetime, authorities: tuple[bytes, ...]) -> Parcel | NothingToSend:
+def _parcel(found: Handover, wall: datetime, trust: MailTrust) -> Parcel | NothingToSend:
     issued, recipient, stored = found.issued, found.recipient, found.stored
     if issued.standing in (Standing.SUPERSEDED, Standing.REVOKED, Standing.EXPIRED):
         return NothingToSend(f"Version {issued.version} is {issued.standing}, so it is not sent any more.")
@@ -118,28 +115,17 @@ def _parcel(found: Handover, wall: datetime, authorities: tuple[bytes, ...]) -> 
         application=found.application,
         issued=issued,
         content=content_from(json.loads(found.content)),
-        to=addressee_for(recipient, wall, authorities),
+        to=addressee_for(recipient, wall, trust),
         round=stored.round if stored is not None else 1 + found.rounds,
         stored=stored,
     )
 
 
-def addressee_for(recipient: Recipient, wall: datetime, authorities: tuple[bytes, ...]) -> Addressee:
-    """The recipient with the channel that works now: S/MIME with a good certificate, OpenPGP with a good key, else the portal.
-
-    What has ended, was taken back or is distrusted since it was uploaded is passed over: the link is the safe way.
-    """
-    if recipient.certificate is not None:
-        with suppress(CertificateRefused):
-            read = read_certificate(recipient.certificate.encode(), recipient.address, wall, authorities=authorities)
-            return Addressee(recipient.name, recipient.address, Channel.SMIME, read.pem, read.fingerprint, recipient.id)
-    if recipient.openpgp_key is not None:
-        with suppress(OpenPGPKeyRefused):
-            key = read_openpgp_key(recipient.openpgp_key.encode(), recipient.address, wall)
-            return Addressee(
-                recipient.name, recipient.address, Channel.OPENPGP, key.encryption_only, key.fingerprint, recipient.id
-            )
-    return Addressee(recipient.name, recipient.address, Channel.PORTAL, recipient=recipient.id)
+def addressee_for(recipient: Recipient, wall: datetime, trust: MailTrust) -> Addressee:
+    """The recipient with the channel that works now: encrypted to the key on file when that counts, else the portal."""
+    reach = reach_of(recipient, wall, trust)
+    encrypts_to, fingerprint = (reach.key.encrypts_to, reach.key.fingerprint.lower()) if reach.key else (None, None)
+    return Addressee(recipient.name, recipient.address, reach.channel, encrypts_to, fingerprint, recipient.id)
 
 
 def mark_sending(
@@ -261,7 +247,7 @@ def redeliver(
     tenant = customers.get_tenant_by_id(session, wrong.tenant)
     known = customers.find_recipient(session, tenant.id, normal_address(address, "address"))
     if known is None or known.removed_at is not None:
-        keys: dict[str, Any] = {"certificate": None, "authorities": ()}  # those of the wrong address are for nobody else
+        keys: dict[str, Any] = {"key": None, "trust": MailTrust()}  # those of the wrong address are for nobody else
         known = add_recipient(session, actor, tenant, name=wrong.name, address=address, **keys, now=now, wall=wall)
         session.flush()  # the new round refers to it
     resend(session, actor, application, known)

@@ -3,7 +3,7 @@ to services. A file that changes later, or breaks, changes nothing until the nex
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from workflow.domain.policy import Policy
 from workflow.domain.terms import EnvironmentName, LicenseKind, LicenseRequest, LicenseTerms, NamedDefaults, RequestType
 from workflow.errors import Misconfigured
 from workflow.license_file import LicenseRefused, canonical
+from workflow.recipient_keys import MailTrust
 from workflow.services.claims import require_writable
+from workflow.services.mail_trust import mail_trust_from
 from workflow.services.policies import policy_from_file
 from workflow.settings import Database
 
@@ -37,7 +39,7 @@ class Desk:
     public_url: str
     reminder_days: tuple[int, ...]
     reminder_hour: int
-    mail_authorities: tuple[bytes, ...] = ()
+    mail_trust: MailTrust = field(default_factory=MailTrust)
 
 
 def desk_from(settings: Database) -> Desk:
@@ -68,7 +70,7 @@ def desk_from(settings: Database) -> Desk:
         public_url=settings.public_url.rstrip("/"),
         reminder_days=settings.reminder_days,
         reminder_hour=settings.reminder_hour,
-        mail_authorities=(settings.mail_ca.read_bytes(),) if settings.mail_ca else (),
+        mail_trust=mail_trust_from(settings),
     )
     _require_writable(desk)
     return desk

@@ -140,9 +140,9 @@ def _mail(session: Session, wall: datetime) -> Iterator[Finding]:
 
 def _endings(session: Session, wall: datetime) -> Iterator[Finding]:
     ending = housekeeping.endings_of(housekeeping.heartbeats(session))
-    for who, tenant in troubles.certificates_ending(session, wall + SOON):
-        assert who.certificate_ends_at is not None, "that is what was asked for"
-        ending[f"The certificate of {who.name} ({tenant.company})"] = who.certificate_ends_at
+    for who, tenant in troubles.keys_ending(session, wall + SOON):
+        assert who.key_ends_at is not None, "that is what was asked for"
+        ending[f"The key of {who.name} ({tenant.company})"] = who.key_ends_at
     soon = {what: at for what, at in ending.items() if at <= wall + SOON}
     for what, at in sorted(soon.items(), key=lambda each: each[1]):
         ended = "has ended" if at <= wall else "ends"

@@ -78,9 +78,9 @@ def find_recipient(session: Session, tenant: UUID, address: str) -> Recipient | 
     return session.exec(select(Recipient).where(Recipient.tenant == tenant, Recipient.address == address)).one_or_none()
 
 
-def get_recipient(session: Session, recipient: UUID) -> Recipient:
-    """The recipient with this id. Raises NotFound."""
-    found = session.get(Recipient, recipient)
+def get_recipient(session: Session, recipient: UUID, *, locked: bool = False) -> Recipient:
+    """The recipient with this id; `locked` as it is now, and kept so until the commit. Raises NotFound."""
+    found = session.get(Recipient, recipient, with_for_update=locked or None, populate_existing=locked)
     if found is None:
         raise NotFound("There is no such recipient.")
     return found

@@ -1,4 +1,4 @@
-"""What operators have to see coming: certificates that end, and messages that did not arrive or may not have."""
+"""What operators have to see coming: keys that end, and messages that did not arrive or may not have."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,13 +9,13 @@ from workflow.db.tables import Delivery, Recipient, Tenant
 from workflow.domain.delivery import DeliveryState
 
 
-def certificates_ending(session: Session, before: datetime, limit: int = 50) -> Sequence[tuple[Recipient, Tenant]]:
-    """Recipients whose certificate ends before an instant or has ended, soonest first."""
+def keys_ending(session: Session, before: datetime, limit: int = 50) -> Sequence[tuple[Recipient, Tenant]]:
+    """Recipients whose key ends before an instant or has ended, soonest first."""
     return session.exec(
         select(Recipient, Tenant)
         .join(Tenant, col(Tenant.id) == col(Recipient.tenant))
-        .where(col(Recipient.removed_at).is_(None), col(Recipient.certificate_ends_at) <= before)
-        .order_by(col(Recipient.certificate_ends_at), col(Recipient.id))
+        .where(col(Recipient.removed_at).is_(None), col(Recipient.key_ends_at) <= before)
+        .order_by(col(Recipient.key_ends_at), col(Recipient.id))
         .limit(limit)
     ).all()
 

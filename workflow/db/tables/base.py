@@ -17,6 +17,10 @@ NAMES = {
 }
 
 
+LANGUAGES = ("en", "zh")
+"""what somebody can be written to in"""
+
+
 class DeskTable(SQLModel, registry=registry()):
     """Base of the desk's tables; the console has a registry of its own."""
 

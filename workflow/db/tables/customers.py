@@ -7,7 +7,8 @@ from sqlalchemy import Column, Text, UniqueConstraint
 from sqlmodel import Field
 
 from workflow.db.ids import new_id
-from workflow.db.tables.base import DeskTable, moment, one_of
+from workflow.db.tables.base import LANGUAGES, DeskTable, moment, one_of
+from workflow.domain.delivery import KeyKind, Trust
 from workflow.domain.terms import EnvironmentName
 
 
@@ -34,19 +35,37 @@ class Environment(DeskTable, table=True):
 
 
 class Recipient(DeskTable, table=True):
-    """An administrator at the customer, and how to encrypt to them. With neither certificate nor key the portal is the way."""
+    """An administrator at the customer, and the one key that files are encrypted to: an S/MIME certificate (PEM, with the
+    intermediates it came with) or an OpenPGP key (armored). Without a key, and with a pinned one that nobody has confirmed, the
+    portal is the way. `backup` is one who is written to when the others do not answer.
 
-    __table_args__ = (UniqueConstraint("tenant", "address"),)
+    `changed_at` is when the address or the key changed last, by whom, and who else said that it is right.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("tenant", "address"),
+        one_of("key_kind", KeyKind, "key_kind"),
+        one_of("trust", Trust, "trust"),
+        one_of("language", LANGUAGES, "language"),
+    )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant: UUID = Field(foreign_key="tenant.id", index=True)
     name: str = Field(max_length=200)
     address: str = Field(max_length=254)
-    certificate: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    language: str = "en"
+    backup: bool = False
+    key: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    key_kind: str | None = None
     fingerprint: str | None = Field(default=None, max_length=64)
-    certificate_ends_at: datetime | None = moment(nullable=True)
-    openpgp_key: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
-    openpgp_fingerprint: str | None = Field(default=None, max_length=64)
-    openpgp_ends_at: datetime | None = moment(nullable=True)
+    key_ends_at: datetime | None = moment(nullable=True)
+    key_warned: int | None = None
+    trust: str | None = None
+    confirmed_by: UUID | None = Field(default=None, foreign_key="person.id")
+    confirmed_at: datetime | None = moment(nullable=True)
+    changed_at: datetime = moment()
+    changed_by: UUID | None = Field(default=None, foreign_key="person.id")
+    change_confirmed_by: UUID | None = Field(default=None, foreign_key="person.id")
+    change_confirmed_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment()
     removed_at: datetime | None = moment(nullable=True)
 

@@ -7,7 +7,7 @@ from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
 
 from workflow.db.ids import new_id
-from workflow.db.tables.base import DeskTable, moment, one_of
+from workflow.db.tables.base import LANGUAGES, DeskTable, moment, one_of
 from workflow.domain.roles import Role
 
 
@@ -18,6 +18,7 @@ class Person(DeskTable, table=True):
     password, a reset, a second factor set up or taken away. What was submitted before that does not wait for them.
     """
 
+    __table_args__ = (one_of("language", LANGUAGES, "language"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
     email: str = Field(unique=True, max_length=254)
     name: str = Field(max_length=200)
@@ -26,6 +27,7 @@ class Person(DeskTable, table=True):
     tenant: UUID | None = Field(default=None, foreign_key="tenant.id")
     team: str = Field(default="", max_length=60)
     time_zone: str = "UTC"
+    language: str = "en"
     created_at: datetime = moment()
     disabled_at: datetime | None = moment(nullable=True)
 

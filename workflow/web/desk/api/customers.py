@@ -1,5 +1,6 @@
 """Customers: their platforms, and the administrators who receive license files."""
 
+from base64 import b64decode
 from datetime import datetime
 from typing import Annotated
 
@@ -14,9 +15,12 @@ from workflow.database import reading
 from workflow.db.queries import customers as queries
 from workflow.db.queries import directory
 from workflow.db.tables import Recipient, Tenant
-from workflow.domain.delivery import Channel
-from workflow.errors import Problem
-from workflow.services import customers
+from workflow.domain.delivery import Channel, KeyKind, Trust
+from workflow.errors import Invalid, Problem
+from workflow.openpgp_keys import OpenPGPKeyRefused
+from workflow.recipient_keys import MailTrust
+from workflow.services import customers, recipients
+from workflow.services.reaching import reach_of
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.api.caller import CustomerEditor, Inside, Reader
 from workflow.web.desk.api.listing import Listing, Source, Wanted
@@ -26,6 +30,9 @@ from workflow.web.desk.api.writing import Answer, Writing
 from workflow.web.shared.paging import cursor_for, text_and_id
 
 router = APIRouter(tags=["customers"])
+
+
+KEY_FORM = "A certificate or an OpenPGP key: PEM or ASCII armor as it is, any other file in base64."
 
 
 class CustomerSummary(BaseModel):
@@ -50,9 +57,15 @@ class RecipientDocument(BaseModel):
 
     name: str
     address: str
-    channel: Channel = Field(description="smime with a certificate on file, openpgp with an OpenPGP key, else portal.")
-    fingerprint: str | None = Field(description="SHA-256 of the certificate on file.")
-    certificate_ends_at: datetime | None
+    language: str
+    backup: bool
+    channel: Channel = Field(description="How the file would travel now: smime or openpgp with a key that counts, else portal.")
+    why: str = Field(description="Why a key that is on file is not used.")
+    key_kind: KeyKind | None
+    fingerprint: str | None = Field(description="SHA-256 of the certificate on file, or the OpenPGP key's.")
+    trust: Trust | None = Field(description="ca: a trusted authority vouches for it. pinned: a person has to confirm it.")
+    confirmed_at: datetime | None
+    key_ends_at: datetime | None
 
 
 class CustomerDocument(CustomerSummary):
@@ -77,7 +90,7 @@ class CustomerBody(Strict):
 
 
 class RecipientBody(Strict):
-    """A new recipient. Without a certificate the file is fetched from a page, never mailed."""
+    """A new recipient. Without a key the file is fetched from a page, never mailed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Zhang Wei", "address": "wei.zhang@harbourline.example"}]}
@@ -85,7 +98,9 @@ class RecipientBody(Strict):
 
     name: str
     address: str
-    certificate: str | None = Field(default=None, description="X.509, PEM.")
+    key: str | None = Field(default=None, description=KEY_FORM)
+    language: str = "en"
+    backup: bool = False
 
 
 @router.get("/customers", response_model=Listing[CustomerSummary], summary="List customers")
@@ -115,7 +130,9 @@ def add_customer(house: Inside, who: CustomerEditor, writing: Writing, body: Cus
 
     def effect(session: Session) -> Answer:
         tenant = customers.add_tenant(session, who.actor, **body.model_dump(), now=utc_now())
-        return Answer(_document(session, tenant), 201, {"Location": f"{BASE}/customers/{tenant.tenant_id}"})
+        return Answer(
+            _document(session, tenant, house.desk.mail_trust), 201, {"Location": f"{BASE}/customers/{tenant.tenant_id}"}
+        )
 
     return writing.once(effect)
 
@@ -124,7 +141,7 @@ def add_customer(house: Inside, who: CustomerEditor, writing: Writing, body: Cus
 def show(house: Inside, who: Reader, tenant_id: str) -> CustomerDocument:
     """A customer with platforms and recipients."""
     with reading(house.engine) as session:
-        return _document(session, queries.get_tenant(session, tenant_id))
+        return _document(session, queries.get_tenant(session, tenant_id), house.desk.mail_trust)
 
 
 @router.post("/customers/{tenant_id}/recipients", status_code=201, response_model=RecipientDocument, summary="Add a recipient")
@@ -133,23 +150,36 @@ def add_recipient(house: Inside, who: CustomerEditor, writing: Writing, tenant_i
 
     def effect(session: Session) -> Answer:
         try:
-            recipient = customers.add_recipient(
+            recipient = recipients.add_recipient(
                 session,
                 who.actor,
                 queries.get_tenant(session, tenant_id),
                 name=body.name,
                 address=body.address,
-                certificate=body.certificate.encode() if body.certificate else None,
-                authorities=house.desk.mail_authorities,
+                key=key_bytes(body.key) if body.key else None,
+                language=body.language,
+                backup=body.backup,
+                trust=house.desk.mail_trust,
                 now=utc_now(),
                 wall=wall_now(),
             )
-        except CertificateRefused as refused:
-            refused.problems = (Problem("certificate", refused.code, str(refused)),)  # it does not know its field
+        except (CertificateRefused, OpenPGPKeyRefused) as refused:
+            refused.problems = (Problem("key", refused.code, str(refused)),)  # it does not know its field
             raise
-        return Answer(_recipient(recipient), 201)
+        return Answer(_recipient(recipient, house.desk.mail_trust), 201)
 
     return writing.once(effect)
+
+
+def key_bytes(text: str) -> bytes:
+    """A key's file from a JSON document: PEM and ASCII armor as they are, any other file in base64. Raises Invalid."""
+    if "-----BEGIN" in text:
+        return text.encode()
+    try:
+        return b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        said = "Send PEM or ASCII armor as it is, and any other file in base64."
+        raise Invalid(said, [Problem("key", "key.encoding", said)]) from error
 
 
 def _summary(tenant: Tenant) -> CustomerSummary:
@@ -158,24 +188,31 @@ def _summary(tenant: Tenant) -> CustomerSummary:
     )
 
 
-def _document(session: Session, tenant: Tenant) -> CustomerDocument:
+def _document(session: Session, tenant: Tenant, trust: MailTrust) -> CustomerDocument:
     return CustomerDocument(
         **_summary(tenant).model_dump(),
         environments=[
             EnvironmentDocument(name=each.name, label=each.label, license_id=each.license_id)
             for each in queries.environments_of(session, tenant.id)
         ],
-        recipients=[_recipient(each) for each in queries.recipients_of_tenant(session, tenant.id)],
+        recipients=[_recipient(each, trust) for each in queries.recipients_of_tenant(session, tenant.id)],
     )
 
 
-def _recipient(row: Recipient) -> RecipientDocument:
+def _recipient(row: Recipient, trust: MailTrust) -> RecipientDocument:
+    reach = reach_of(row, wall_now(), trust)
     return RecipientDocument(
         name=row.name,
         address=row.address,
-        channel=Channel.SMIME if row.certificate else Channel.OPENPGP if row.openpgp_key else Channel.PORTAL,
+        language=row.language,
+        backup=row.backup,
+        channel=reach.channel,
+        why=reach.why,
+        key_kind=KeyKind(row.key_kind) if row.key_kind else None,
         fingerprint=row.fingerprint,
-        certificate_ends_at=row.certificate_ends_at,
+        trust=Trust(row.trust) if row.trust else None,
+        confirmed_at=row.confirmed_at,
+        key_ends_at=row.key_ends_at,
     )
 
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, directory, events, licenses
-from workflow.db.tables import Application, Recipient, Tenant
+from workflow.db.tables import Application, Tenant
 from workflow.domain.application import Status
 from workflow.domain.content import ApplicationContent, request_document
 from workflow.domain.events import ChangesRequested
@@ -33,6 +33,7 @@ from workflow.web.desk.shown.form import (
     raw_from,
     summary_links,
 )
+from workflow.web.desk.shown.reaching import Reached, reached
 from workflow.web.desk.shown.states import status_badge
 from workflow.web.desk.shown.terms import shown_difference, shown_terms
 from workflow.web.shared.answers import go_on
@@ -49,7 +50,7 @@ class Setting:
 
     tenant: Tenant
     environments: Sequence[EnvironmentChoice]
-    recipients: Sequence[Recipient]
+    recipients: Sequence[Reached]
     in_force: Mapping[str, InForce]
     """by License ID, which is the value of an environment's choice"""
     in_hand: Mapping[str, Sequence[Beside]]
@@ -100,7 +101,7 @@ def start(
             more=len(found) > FIRST_CUSTOMERS,
         )
     with reading(house.engine) as session:
-        setting = _setting(session, tenant)
+        setting = _setting(session, house, tenant)
         values = _first_values(session, setting, environment)
         return _form(request, house, session, setting, values)
 
@@ -109,7 +110,7 @@ def start(
 def create(request: Request, house: Inside, me: Liaison, form: Posted) -> Response:
     """Keeps a new draft."""
     with transaction(house.engine) as session:
-        setting = _setting(session, form.text("tenant_id"))
+        setting = _setting(session, house, form.text("tenant_id"))
         raw = raw_from(form, setting.tenant.tenant_id, setting.environments)
         draft = applications.save_draft(session, me.actor, raw, utc_now())
         return _saved(request, house, session, form, setting, draft)
@@ -119,7 +120,7 @@ def create(request: Request, house: Inside, me: Liaison, form: Posted) -> Respon
 def check(request: Request, house: Inside, me: Liaison, form: Posted) -> Response:
     """The checks beside the form for what it holds right now. Keeps nothing."""
     with reading(house.engine) as session:
-        setting = _setting(session, form.text("tenant_id"))
+        setting = _setting(session, house, form.text("tenant_id"))
         raw = raw_from(form, setting.tenant.tenant_id, setting.environments)
         found = _assess(session, house, setting, raw, pressed=False, number=form.text("number"))
     return site_of(request).pages.page(request, "pages/desk/applications/assessment.html", assessment=found)
@@ -133,7 +134,7 @@ def edit(
     with reading(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
         raw = json.loads(application.draft)
-        setting = _setting(session, str(raw.get("tenant_id", "")))
+        setting = _setting(session, house, str(raw.get("tenant_id", "")))
         problems = _assess(session, house, setting, raw, pressed=True).problems if checked else ()
         return _form(
             request,
@@ -151,7 +152,7 @@ def save(request: Request, house: Inside, me: Liaison, number: str, form: Posted
     """Keeps the answers; "Continue" goes on to the review when they can be submitted."""
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
-        setting = _setting(session, form.text("tenant_id"))
+        setting = _setting(session, house, form.text("tenant_id"))
         raw = raw_from(form, setting.tenant.tenant_id, setting.environments)
         if json.loads(application.draft) != raw:  # a second click sends the same again: nothing to keep, no conflict
             application = applications.save_draft(
@@ -175,12 +176,12 @@ def review(request: Request, house: Inside, me: Liaison, number: str) -> Respons
             content = applications.read_draft(session, house.desk, application, utc_now())
         except TermsRefused:
             return RedirectResponse(f"/applications/{application.number}/edit?check=true", status_code=303)
-        setting = _setting(session, content.request.tenant_id)
+        setting = _setting(session, house, content.request.tenant_id)
         values = FormValues.of(request_document(content.request))
         current, beside = setting.current(values), setting.beside(values, number)
         difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
         chosen = [each for each in setting.recipients if each.address in content.request.recipients]
-        checks = checks_of(content.terms, chosen, current, difference, beside, wall_now())
+        checks = checks_of(content.terms, chosen, current, difference, beside)
         approvals = _approvals(session, house, content)
     return site_of(request).pages.page(
         request,
@@ -273,11 +274,10 @@ def _form(
         application=application,
         sent_back=_sent_back(session, application),
         action=f"/applications/{number}/edit" if number else "/applications/new",
-        now=wall_now(),
     )
 
 
-def _setting(session: Session, tenant_id: str) -> Setting:
+def _setting(session: Session, house: House, tenant_id: str) -> Setting:
     tenant = customers.get_tenant(session, tenant_id)
     in_force: dict[str, InForce] = {}
     environments: list[EnvironmentChoice] = []
@@ -297,7 +297,8 @@ def _setting(session: Session, tenant_id: str) -> Setting:
             in_force[each.license_id] = InForce(issued.license_id, issued.version, content.terms, application.number)
             words = f"Version {issued.version}, last usable day {day(issued.last_day)}"
         environments.append(EnvironmentChoice(each.license_id, each.name, each.label, words))
-    return Setting(tenant, environments, customers.recipients_of_tenant(session, tenant.id), in_force, in_hand)
+    recipients = reached(customers.recipients_of_tenant(session, tenant.id), wall_now(), house.desk.mail_trust)
+    return Setting(tenant, environments, recipients, in_force, in_hand)
 
 
 def _first_values(session: Session, setting: Setting, environment: str) -> FormValues:
@@ -337,7 +338,7 @@ def _assess(
     difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
     chosen = [each for each in setting.recipients if each.address in asked.recipients]
     return Assessment(
-        checks_of(content.terms, chosen, current, difference, setting.beside(values, number), wall_now()),
+        checks_of(content.terms, chosen, current, difference, setting.beside(values, number)),
         period_words(content.terms, current, house.desk.reminder_hour),
         (),
         _approvals(session, house, content),

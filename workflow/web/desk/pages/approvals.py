@@ -16,7 +16,7 @@ from workflow.database import reading, transaction
 from workflow.db.queries import applications as application_queries
 from workflow.db.queries import customers, events, licenses, people
 from workflow.db.queries.applications import ListedApplication
-from workflow.db.tables import Application, EventRow, Recipient
+from workflow.db.tables import Application, EventRow
 from workflow.domain.application import Status
 from workflow.domain.approvals import Choice, NotEligible, Quorum
 from workflow.domain.content import ApplicationContent
@@ -33,6 +33,7 @@ from workflow.web.desk.access import Approver, House, Inside, Me, QueueReader
 from workflow.web.desk.shown.activity import Entry, entry
 from workflow.web.desk.shown.approvals import Approvals, progress
 from workflow.web.desk.shown.checks import Beside, Check, CheckKind, InForce, already_licensed, checks_of
+from workflow.web.desk.shown.reaching import Reached, reached
 from workflow.web.desk.shown.states import REQUEST_WORDS, Badge, status_badge
 from workflow.web.desk.shown.terms import ShownDifference, ShownTerms, shown_difference, shown_revision, shown_terms
 from workflow.web.shared.answers import go_on
@@ -91,7 +92,7 @@ class Panel:
     revised: Revised | None
     checks: tuple[Check, ...]
     approvals: Approvals
-    recipients: Sequence[Recipient]
+    recipients: Sequence[Reached]
     own: bool
     voted: bool
     not_asked: str
@@ -211,9 +212,9 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         current = InForce(issued.license_id, issued.version, before.terms)
     difference = shown_difference(current.terms, content.terms, house.desk.catalogue) if current else None
     _, tenant = customers.environment_with_tenant(session, application.environment)
-    recipients = [
-        each for each in customers.recipients_of_tenant(session, tenant.id) if each.address in content.request.recipients
-    ]
+    everybody = customers.recipients_of_tenant(session, tenant.id)
+    named = [each for each in everybody if each.address in content.request.recipients]
+    recipients = reached(named, wall_now(), house.desk.mail_trust)
     ballot = decisions.ballot_of(session, house.desk.policy, application)
     own = me.person_id in ballot.contributors
     quorum = decisions.quorum_of(session, application, ballot.revision)
@@ -224,7 +225,7 @@ def _panel(session: Session, house: House, me: Me, number: str) -> Panel:
         for each in application_queries.in_hand(session, [application.environment])
         if each.application.id != application.id
     ]
-    checks = checks_of(content.terms, recipients, current, difference, beside, wall_now())
+    checks = checks_of(content.terms, recipients, current, difference, beside)
     in_the_way = applications.license_in_the_way(session, content.request.request, application.environment)
     if in_the_way is not None and current is not None and Status(application.status) is Status.SUBMITTED:
         checks = (already_licensed(in_the_way), *checks)

@@ -16,10 +16,11 @@ from workflow.db.queries import directory, licenses
 from workflow.db.tables import Environment, IssuedLicense, Recipient, Tenant
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Conflict, DeskError, Invalid, NotFound, Problem
-from workflow.services import customers
+from workflow.services import customers, recipients
 from workflow.times import utc_now, wall_now
 from workflow.web.desk.access import CustomerEditor, House, Inside, Reader
 from workflow.web.desk.shown.form import COMMON_ZONES
+from workflow.web.desk.shown.reaching import reached
 from workflow.web.desk.shown.states import STANDING_BADGES
 from workflow.web.shared.answers import go_on
 from workflow.web.shared.forms import FieldErrors, Posted, PostedForm
@@ -27,7 +28,6 @@ from workflow.web.shared.paging import PAGE_SIZE, address, cursor_for, text_and_
 from workflow.web.shared.site import site_of
 
 router = APIRouter()
-WARN_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -127,54 +127,52 @@ def add_environment(request: Request, house: Inside, me: CustomerEditor, tenant_
 @router.post("/customers/{tenant_id}/recipients")
 def add_recipient(request: Request, house: Inside, me: CustomerEditor, tenant_id: str, form: Posted) -> Response:
     """Adds somebody who receives license files."""
-    sent = form.upload("certificate")
+    sent = form.upload("key")
     try:
         with transaction(house.engine) as session:
             tenant = customer_queries.get_tenant(session, tenant_id)
-            customers.add_recipient(
+            recipients.add_recipient(
                 session,
                 me.actor,
                 tenant,
                 name=form.text("name"),
                 address=form.text("address"),
-                certificate=sent.content if sent else None,
-                authorities=house.desk.mail_authorities,
+                key=sent.content if sent else None,
+                trust=house.desk.mail_trust,
                 now=utc_now(),
                 wall=wall_now(),
             )
     except (Invalid, Conflict) as error:
-        where = "certificate" if isinstance(error, Invalid) else "address"
+        where = "key" if isinstance(error, Invalid) else "address"
         answers = Answers.refused("recipient", form, ("name", "address"), error, where)
         return _detail(request, house, tenant_id, answers, 422)
     return _back(request, tenant_id, "recipients", f"{form.text('name')} was added.")
 
 
-@router.post("/customers/{tenant_id}/recipients/{recipient}/certificate")
-def change_certificate(
-    request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted
-) -> Response:
-    """Puts a certificate on file, or takes it off when none is sent and the box is ticked."""
-    sent = form.upload("certificate")
+@router.post("/customers/{tenant_id}/recipients/{recipient}/key")
+def change_key(request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted) -> Response:
+    """Puts a certificate or an OpenPGP key on file, or takes it off when none is sent and the box is ticked."""
+    sent = form.upload("key")
     if sent is None and not form.checked("remove"):
-        message = "Choose the certificate file, PEM or DER."
-        problem = Problem("certificate", "missing", message)
+        message = "Choose the file of the certificate or the OpenPGP key."
+        problem = Problem("key", "missing", message)
         return _detail(request, house, tenant_id, Answers(str(recipient), {}, [problem]), 422)
     try:
         with transaction(house.engine) as session:
             row = _recipient_of(session, tenant_id, recipient)
-            customers.change_certificate(
+            recipients.change_key(
                 session,
                 me.actor,
                 row.id,
                 sent.content if sent else None,
-                authorities=house.desk.mail_authorities,
+                trust=house.desk.mail_trust,
                 now=utc_now(),
                 wall=wall_now(),
             )
             name = row.name
     except Invalid as error:
-        return _detail(request, house, tenant_id, Answers.refused(str(recipient), form, (), error, "certificate"), 422)
-    words = f"The new certificate of {name} is on file." if sent else f"{name} has no certificate on file any more."
+        return _detail(request, house, tenant_id, Answers.refused(str(recipient), form, (), error, "key"), 422)
+    words = f"The new key of {name} is on file." if sent else f"{name} has no key on file any more."
     return _back(request, tenant_id, "recipients", words)
 
 
@@ -185,7 +183,7 @@ def remove_recipient(
     """Stops sending to this recipient."""
     with transaction(house.engine) as session:
         row = _recipient_of(session, tenant_id, recipient)
-        customers.remove_recipient(session, me.actor, row.id, utc_now())
+        recipients.remove_recipient(session, me.actor, row.id, utc_now())
         name = row.name
     return _back(request, tenant_id, "recipients", f"{name} gets nothing any more. What was sent stays on record.")
 
@@ -204,7 +202,7 @@ def _new_form(request: Request, answers: Answers, status: int = 200) -> Response
 def _detail(request: Request, house: House, tenant_id: str, answers: Answers, status: int = 200) -> Response:
     with reading(house.engine) as session:
         tenant = customer_queries.get_tenant(session, tenant_id)
-        recipients = customer_queries.recipients_of_tenant(session, tenant.id)
+        rows = customer_queries.recipients_of_tenant(session, tenant.id)
         environments = [
             (each, licenses.in_force(session, each.id)) for each in customer_queries.environments_of(session, tenant.id)
         ]
@@ -214,7 +212,7 @@ def _detail(request: Request, house: House, tenant_id: str, answers: Answers, st
         status=status,
         tenant=tenant,
         environments=[_platform(each, issued) for each, issued in environments],
-        recipients=[_reach(each) for each in recipients],
+        recipients=reached(rows, wall_now(), house.desk.mail_trust),
         answers=answers,
         summary=[(_field_id(answers.form, each.field), each.message) for each in answers.problems],
         names=[each.value for each in EnvironmentName],
@@ -224,13 +222,6 @@ def _detail(request: Request, house: House, tenant_id: str, answers: Answers, st
 def _platform(environment: Environment, issued: IssuedLicense | None) -> dict[str, object]:
     badge = STANDING_BADGES[issued.standing] if issued else None
     return {"row": environment, "issued": issued, "badge": badge}
-
-
-def _reach(recipient: Recipient) -> dict[str, object]:
-    ends_at = recipient.certificate_ends_at
-    left = (ends_at - wall_now()).days if ends_at else None
-    state = "none" if left is None else ("ended" if left < 0 else ("ending" if left <= WARN_DAYS else "good"))
-    return {"row": recipient, "state": state, "left": left}
 
 
 def _field_id(form: str, name: str) -> str:

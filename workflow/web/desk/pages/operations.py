@@ -69,7 +69,7 @@ def _page(request: Request, house: House, state: str, refused: tuple[UUID, str] 
         owed = queues.all_queues(session)
         beats = housekeeping.heartbeats(session)
         mail = troubles.troubled_mail(session, wall - RECENT)
-        certificates = troubles.certificates_ending(session, wall + shown.SOON)
+        certificates = troubles.keys_ending(session, wall + shown.SOON)
         newest = revocations.newest_list(session)
         platforms = licenses.installations(session)
         gaps = policies.staffing_gaps(session, house.desk.policy, utc_now())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from workflow.domain.reminders import due_at
 from workflow.domain.terms import LicenseTerms
 from workflow.errors import Problem
 from workflow.templating import day, instant
+from workflow.web.desk.shown.reaching import Reached
 from workflow.web.desk.shown.terms import ShownDifference, days_word, period, zone_words
 
 
@@ -28,14 +29,6 @@ class Check:
     kind: CheckKind
     title: str
     detail: str = ""
-
-
-class Reachable(Protocol):
-    """What is read of a recipient."""
-
-    name: str
-    address: str
-    certificate_ends_at: datetime | None
 
 
 class Licensed(Protocol):
@@ -66,14 +59,13 @@ class Beside:
 
 def checks_of(
     terms: LicenseTerms,
-    recipients: Sequence[Reachable],
+    recipients: Sequence[Reached],
     current: InForce | None,
     difference: ShownDifference | None,
     beside: Sequence[Beside],
-    now: datetime,
 ) -> tuple[Check, ...]:
     """The checks of an application whose answers are complete."""
-    return (*_continuity(terms, current), *_rivals(beside), *_losses(difference), *_reach(recipients, now))
+    return (*_continuity(terms, current), *_rivals(beside), *_losses(difference), *_reach(recipients))
 
 
 def already_licensed(issued: Licensed) -> Check:
@@ -158,16 +150,15 @@ def _losses(difference: ShownDifference | None) -> Iterable[Check]:
             yield Check(CheckKind.NOTE, f"{change.label} falls from {change.old} to {change.new}")
 
 
-def _reach(recipients: Sequence[Reachable], now: datetime) -> Iterable[Check]:
-    sealed = [each for each in recipients if each.certificate_ends_at is not None and each.certificate_ends_at > now]
+def _reach(recipients: Sequence[Reached]) -> Iterable[Check]:
+    sealed = [each for each in recipients if each.reach.encrypted]
     if sealed:
         people = "1 recipient gets" if len(sealed) == 1 else f"{len(sealed)} recipients get"
         yield Check(CheckKind.PASS, f"{people} the file in encrypted mail")
     for each in recipients:
-        if each.certificate_ends_at is None:
-            yield Check(CheckKind.NOTE, f"{each.name} gets a link instead of the file", "No certificate is on file.")
-        elif each.certificate_ends_at <= now:
-            yield Check(CheckKind.NOTE, f"{each.name} gets a link instead of the file", "The certificate on file has ended.")
+        if not each.reach.encrypted:
+            why = each.reach.why or "No certificate or OpenPGP key is on file."
+            yield Check(CheckKind.NOTE, f"{each.name} gets a link instead of the file", why)
 
 
 def days_left(last_day: date, today: date) -> str:

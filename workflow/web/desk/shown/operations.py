@@ -7,7 +7,7 @@ from uuid import UUID
 
 from workflow.db.queries.queues import Queue
 from workflow.db.tables import Delivery, Heartbeat, JobRow, Recipient, RevocationListRow, Tenant
-from workflow.domain.delivery import DeliveryState
+from workflow.domain.delivery import KEY_NAMES, DeliveryState, KeyKind
 from workflow.domain.events import JobState
 from workflow.domain.processes import ProcessKind, SignOfLife, missing_kinds
 from workflow.services.operations import JOB_STATE_WORDS, JOB_WORDS
@@ -152,18 +152,24 @@ def missing_words(beats: Sequence[Heartbeat], wall: datetime) -> list[tuple[str,
 
 def ending_lines(
     held: Mapping[str, datetime],
-    certificates: Sequence[tuple[Recipient, Tenant]],
+    keys: Sequence[tuple[Recipient, Tenant]],
     revocations: RevocationListRow | None,
     wall: datetime,
 ) -> list[Ending]:
-    """What the processes hold, recipients' certificates that end soon, and the revocation list, soonest first."""
+    """What the processes hold, recipients' keys that end soon, and the revocation list, soonest first."""
     lines = [_ending(what, "This desk", ends, wall) for what, ends in held.items()]
     if revocations is not None:
         lines.append(_ending(f"Revocation list {revocations.sequence}", "This desk", revocations.next_update, wall))
     lines += [
-        _ending(f"Certificate of {who.name}", tenant.company, who.certificate_ends_at, wall, f"/customers/{tenant.tenant_id}")
-        for who, tenant in certificates
-        if who.certificate_ends_at is not None
+        _ending(
+            f"{KEY_NAMES[KeyKind(who.key_kind)]} of {who.name}",
+            tenant.company,
+            who.key_ends_at,
+            wall,
+            f"/customers/{tenant.tenant_id}",
+        )
+        for who, tenant in keys
+        if who.key_ends_at is not None and who.key_kind is not None
     ]
     return sorted(lines, key=lambda each: each.ends_at)
 
