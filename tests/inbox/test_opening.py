@@ -57,11 +57,11 @@ def test_a_delivery_to_a_key_on_a_curve_opens_too(post: Post, keyring: Keyring) 
 def test_a_delivery_by_openpgp_opens_and_brings_the_desks_key(post: Post, keyring: Keyring) -> None:
     raw = sealed_with_openpgp(post)
     found = opened(raw, keyring)
-    assert (found.encrypted, found.readable) == (True, True)
+    assert (found.encrypted, found.readable, found.protocol) == (True, True, "OpenPGP")
     assert (found.signed, found.signature) == (True, f"Signed by {SENDER}.")
     assert (found.subject, found.outer_subject) == (delivery().subject, "Encrypted message from the license desk")
     assert found.text == delivery().text
-    name = f"OpenPGP_0x{post.openpgp.fingerprint.upper()}.asc"
+    name = f"OpenPGP_0x{post.openpgp.fingerprint[-16:].upper()}.asc"
     assert [file.content for file in found.files if file.name != name] == [RAW]
     assert [file.content.decode() for file in found.files if file.name == name] == [post.openpgp.public]
 

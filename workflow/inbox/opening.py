@@ -21,6 +21,7 @@ from workflow.inbox.signatures import check_signature
 
 SMIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 OPENPGP_TYPE = "multipart/encrypted"
+SMIME, OPENPGP = "S/MIME", "OpenPGP"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Opened:
     html: str = ""
     files: tuple[File, ...] = ()
     encrypted: bool = False
+    protocol: str = ""
+    """how it is encrypted, S/MIME or OpenPGP"""
     readable: bool = True
     signed: bool = False
     signature: str = "Not signed."
@@ -100,20 +103,21 @@ def open_message(raw: bytes, keyring: Keyring, received_at: datetime) -> Opened:
         outer_fields=tuple((name, _decoded(str(value))) for name, value in outer.items()),
     )
     unreadable = replace(outside, encrypted=True, readable=False, signature="Nobody here has the key to this.")
-    encrypted = True
+    protocol = ""
     if outer.get_content_type() == OPENPGP_TYPE:
+        protocol = OPENPGP
         opened = keyring.openpgp.decrypt(_openpgp_message(outer))
         if opened is None:
-            return unreadable
+            return replace(unreadable, protocol=OPENPGP)
         content, signer = _parsed(opened[0]), opened[1]
         signed, signature = told_about(signer, _address(content, "From") or _address(outer, "From"))
     elif outer.get_content_type() in SMIME_TYPES:
+        protocol = SMIME
         decrypted = keyring.decrypt(_content(outer))
         if decrypted is None:
-            return unreadable
+            return replace(unreadable, protocol=SMIME)
         content, signed, signature = _verified(decrypted, keyring.authority, received_at)
     else:
-        encrypted = False
         content, signed, signature = _verified(raw, keyring.authority, received_at)
     texts = {part.get_content_type(): _text(part) for part in reversed(_leaves(content)) if not _is_file(part)}
     return replace(
@@ -123,7 +127,8 @@ def open_message(raw: bytes, keyring: Keyring, received_at: datetime) -> Opened:
         text=texts.get("text/plain", ""),
         html=texts.get("text/html", ""),
         files=tuple(File(part.get_filename() or "attachment", _content(part)) for part in _leaves(content) if _is_file(part)),
-        encrypted=encrypted,
+        encrypted=bool(protocol),
+        protocol=protocol,
         signed=signed,
         signature=signature,
     )
