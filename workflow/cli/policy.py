@@ -13,7 +13,7 @@ from rich.table import Table
 from workflow.cli.on_database import looking, said_plainly
 from workflow.db.queries import applications
 from workflow.domain.approvals import Quorum
-from workflow.domain.policy import dead_rules
+from workflow.domain.policy import dead_rules, delivery_words
 from workflow.services import policies, policy_review
 from workflow.services.policies import policy_from_file
 from workflow.settings import Database, load
@@ -38,6 +38,8 @@ def check(
         policy = policy_from_file(file or load(Database).policy_file)
     rules = "1 rule" if len(policy.rules) == 1 else f"{len(policy.rules)} rules"
     typer.echo(f"{policy.name}: {rules}, SHA-256 {policy.sha256}")
+    for each in policy.delivery:
+        typer.echo(delivery_words(each))
     for rule in dead_rules(policy):
         typer.echo(f"Line {rule.line}: rule {rule.id} can never apply. Change its conditions, or take it away.")
     if people:
@@ -62,7 +64,8 @@ def explain(
     for report in told.rules:
         typer.echo(f"{'applies' if report.applies else 'no':<8}{report.rule.id}: {report.rule.text}")
         typer.echo(f"{'':8}asks for {report.asks}" if report.applies else f"{'':8}because {'; '.join(report.because)}")
-    typer.echo(f"\nAsked for when it was submitted: {_words(told.asked)}.")
+    typer.echo(f"\n{delivery_words(policy.delivery_to(told.subject.environment))}")
+    typer.echo(f"Asked for when it was submitted: {_words(told.asked)}.")
     if told.policy_sha256 != policy.sha256:
         typer.echo(f"It was submitted under another policy, {told.policy_sha256}.")
         typer.echo(f"{policy.name} would ask for: {_words(told.now)}.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.domain.policy.written import DEV_SMALL, FOUR, HEAD, LARGE, NONPROD, PROD, policy
-from workflow.domain.policy import PolicyBroken, StepKind, read_policy
+from workflow.domain.policy import PolicyBroken, StepKind, delivery_words, read_policy
 from workflow.domain.policy.calendar import BusinessTime, Unit
 from workflow.domain.roles import Role
+from workflow.domain.terms import EnvironmentName
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,6 +38,34 @@ def test_everything_in_the_file_is_in_the_policy() -> None:
     ]
     assert made.calendar.time_zone == "Asia/Shanghai"
     assert made.groups_of("SECOND.lead@serviceme.example", frozenset({Role.APPROVER})) == {"approvers", "leads"}
+
+
+def test_how_licenses_travel_is_said_per_environment_and_everything_is_allowed_otherwise() -> None:
+    made = policy(*FOUR, head=HEAD + '[delivery.PROD]\nencryption = "end_to_end"\n[delivery.UAT]\nportal_code = false\n')
+    prod, uat, dev = (made.delivery_to(EnvironmentName(each)) for each in ("PROD", "UAT", "DEV"))
+    assert (prod.portal, uat.portal, uat.portal_code, dev.portal, dev.portal_code) == (False, True, False, True, True)
+    assert [delivery_words(each) for each in made.delivery] == [
+        "UAT: recipients without a key fetch the file from the portal, with an administrator's sign-in alone.",
+        "PROD: files travel encrypted to the recipient's own key (S/MIME or OpenPGP), in no other way.",
+    ]
+    assert made.sha256 != policy(*FOUR).sha256
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('[delivery.TEST]\nencryption = "end_to_end"', "'TEST' is not known here"),
+        ('[delivery.PROD]\nencryption = "none"', "encryption must be one of end_to_end, portal_allowed"),
+        ("[delivery.PROD]\nportal_code = 1", "portal_code must be true or false"),
+        ('[delivery.PROD]\nencryption = "end_to_end"\nportal_code = true', "nothing goes through the portal"),
+        ("[delivery.PROD]\nportal_cod = true", "Did you mean portal_code?"),
+    ],
+)
+def test_a_rule_for_delivery_that_means_nothing_is_refused_with_its_line(said: str, reason: str) -> None:
+    head = HEAD + said + "\n"
+    ((line, told),) = broken(head + PROD)
+    assert reason in told
+    assert line_of(head, said.splitlines()[0]) <= line <= line_of(head, said.splitlines()[-1])
 
 
 def test_a_calendar_is_read_from_text_and_from_dates() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from workflow.domain.policy.matching import Subject, applies, failing
-from workflow.domain.policy.values import Policy, Rule
+from workflow.domain.policy.values import DeliveryRule, Policy, Rule
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ def explain(policy: Policy, subject: Subject) -> tuple[RuleReport, ...]:
     """What each rule says about an application, in the order of the file."""
     known = {rule.id: rule for rule in policy.rules}
     return tuple(RuleReport(rule, _because(rule, subject, known)) for rule in policy.rules)
+
+
+def delivery_words(rule: DeliveryRule) -> str:
+    """How licenses of an environment are handed over, in a sentence."""
+    if not rule.portal:
+        return f"{rule.environment}: files travel encrypted to the recipient's own key (S/MIME or OpenPGP), in no other way."
+    who = "a one-time code or an administrator's sign-in" if rule.portal_code else "an administrator's sign-in alone"
+    return f"{rule.environment}: recipients without a key fetch the file from the portal, with {who}."
 
 
 def _because(rule: Rule, subject: Subject, known: dict[str, Rule]) -> tuple[str, ...]:

@@ -13,7 +13,19 @@ from workflow.domain.policy.canonical import SCHEMA, policy_sha256
 from workflow.domain.policy.lint import faults
 from workflow.domain.policy.matching import FALLBACK
 from workflow.domain.policy.source import Fault, Path, PolicyBroken, Source
-from workflow.domain.policy.values import Ask, Conditions, Group, Policy, Range, Rule, Step, StepKind, When
+from workflow.domain.policy.values import (
+    Ask,
+    Conditions,
+    DeliveryRule,
+    Encryption,
+    Group,
+    Policy,
+    Range,
+    Rule,
+    Step,
+    StepKind,
+    When,
+)
 from workflow.domain.roles import Role
 from workflow.domain.terms import MAX_ADDRESS, MAX_COUNT, EnvironmentName, LicenseKind, RequestType, is_time_zone
 
@@ -52,7 +64,7 @@ class _Reader:
 
     def policy(self) -> Policy:
         document = self.source.document
-        self.known(document, (), ("schema", "defaults", "calendar", "groups", "rule"))
+        self.known(document, (), ("schema", "defaults", "calendar", "groups", "delivery", "rule"))
         if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
             self.fault(("schema",), f"Write schema = {SCHEMA}: the form of policy this release reads.")
         defaults = self.table(document, (), "defaults")
@@ -66,6 +78,7 @@ class _Reader:
             rules=rules,
             calendar=self.calendar(self.table(document, (), "calendar")),
             respond_within=self.business_time(defaults, ("defaults",), "respond_within"),
+            delivery=self.deliveries(self.table(document, (), "delivery")),
             fallback=self.group(defaults, ("defaults",), "fallback", names) if "fallback" in defaults else None,
         )
 
@@ -116,6 +129,21 @@ class _Reader:
             opens=opens,
             closes=closes,
         )
+
+    def deliveries(self, table: Mapping[str, Any]) -> tuple[DeliveryRule, ...]:
+        self.known(table, ("delivery",), tuple(EnvironmentName))
+        return tuple(self.delivery(table, each) for each in EnvironmentName if each.value in table)
+
+    def delivery(self, table: Mapping[str, Any], environment: EnvironmentName) -> DeliveryRule:
+        path: Path = ("delivery", environment.value)
+        row = self.table(table, ("delivery",), environment.value)
+        self.known(row, path, ("encryption", "portal_code"))
+        chosen = self.choices(row, path, "encryption", Encryption, several=False)
+        encryption = next(iter(chosen or ()), Encryption.PORTAL_ALLOWED)
+        if encryption is Encryption.END_TO_END and "portal_code" in row:
+            self.fault((*path, "portal_code"), "With end_to_end nothing goes through the portal. Take portal_code away.")
+        code = self.flag(row, path, "portal_code")
+        return DeliveryRule(environment, encryption, code if code is not None else True)
 
     def rules(self, groups: frozenset[str]) -> tuple[Rule, ...]:
         rows = self.source.document.get("rule", [])

@@ -99,6 +99,30 @@ class Rule:
     line: int = field(default=0, compare=False)
 
 
+class Encryption(StrEnum):
+    """How a license may travel to a recipient."""
+
+    END_TO_END = "end_to_end"
+    """encrypted to the recipient's own key: S/MIME or OpenPGP, nothing else"""
+    PORTAL_ALLOWED = "portal_allowed"
+    """without a key that counts, a link to the portal"""
+
+
+@dataclass(frozen=True)
+class DeliveryRule:
+    """How licenses of one environment are handed over. `portal_code`: whether the portal gives the file for a one-time code,
+    which reaches the same mailbox as the link; else only to a signed-in administrator."""
+
+    environment: EnvironmentName
+    encryption: Encryption = Encryption.PORTAL_ALLOWED
+    portal_code: bool = True
+
+    @property
+    def portal(self) -> bool:
+        """Whether the portal is a way for this environment at all."""
+        return self.encryption is Encryption.PORTAL_ALLOWED
+
+
 @dataclass(frozen=True)
 class Policy:
     """A whole policy that passed every check which stops a start. `name` says which file it came from."""
@@ -109,7 +133,12 @@ class Policy:
     calendar: Calendar = field(default_factory=Calendar)
     respond_within: BusinessTime | None = None
     fallback: str | None = None
+    delivery: tuple[DeliveryRule, ...] = ()
     sha256: str = field(default="", compare=False)
+
+    def delivery_to(self, environment: EnvironmentName) -> DeliveryRule:
+        """How licenses of this environment are handed over; what the file does not say is allowed."""
+        return next((each for each in self.delivery if each.environment is environment), DeliveryRule(environment))
 
     def groups_of(self, email: str, roles: frozenset[Role]) -> frozenset[str]:
         """The groups that somebody with this address and these roles belongs to."""
