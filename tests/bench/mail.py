@@ -25,12 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.mail.peers import running_postfix
-from tests.mail.samples import DESK, ISSUED, RAW, SHA256
 from tests.servers import NotHere
 from workflow.mail import cms, letters
 from workflow.mail.demo_keys import key_pem, make_authority, make_recipient, make_signer
 from workflow.mail.encryption import MailSigner, encrypt_for
 from workflow.mail.messages import Letter, Mailbox, OuterHeaders, base64_lines
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, RAW, SHA256
 from workflow.mail.transport import MailTransport
 from workflow.settings import MailSettings
 
@@ -65,7 +66,7 @@ def messages(home: Path) -> dict[str, dict[str, float]]:
     now = datetime.now(UTC)
     authority, key = make_authority(now), ec.generate_private_key(ec.SECP256R1())
     signer = MailSigner(make_signer(authority, key, SENDER, now), key)
-    letter = letters.license_delivery("Zhang Wei", ISSUED, RAW, SHA256, DESK)
+    letter = letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, RAW, SHA256, DESK)
     headers = OuterHeaders(Mailbox(SENDER, "License desk"), Mailbox(READER, "Zhang Wei"), "<bench@serviceme.example>", now)
     found = {}
     for kind, secret in (

@@ -10,12 +10,13 @@ from pysequoia import Cert, Profile, Tsk, decrypt
 from tests.conftest import missing
 from tests.mail.conftest import PGP_ADMIN, SENDER, Post
 from tests.mail.readers import gnupg_home, parsed
-from tests.mail.samples import DESK, ISSUED, RAW, SHA256
 from tests.servers import NotHere
 from workflow.certificates import SignerUnusable
 from workflow.mail import letters
 from workflow.mail.messages import Letter, OuterHeaders
 from workflow.mail.openpgp import OpenPGPSigner, encrypt_to_key, end_of_key
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, RAW, SHA256
 
 USER = f"License desk <{SENDER}>"
 
@@ -25,7 +26,7 @@ def soon() -> datetime:
 
 
 def delivery() -> Letter:
-    return letters.license_delivery("Guo Lan", ISSUED, RAW, SHA256, DESK)
+    return letters.license_delivery(Reader("Guo Lan", "en"), ISSUED, RAW, SHA256, DESK)
 
 
 def sealed(post: Post, headers: OuterHeaders, letter: Letter | None = None) -> bytes:

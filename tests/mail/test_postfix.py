@@ -10,12 +10,13 @@ from tests.conftest import missing
 from tests.mail.conftest import ADMIN, CURVE_ADMIN, SENDER, Post
 from tests.mail.peers import Postfix, running_postfix
 from tests.mail.readers import Openssl
-from tests.mail.samples import DESK, ISSUED, RAW, SHA256
 from tests.servers import NotHere, wait_until
 from workflow.mail import letters
 from workflow.mail.encryption import encrypt_for
 from workflow.mail.messages import Mailbox, OuterHeaders
 from workflow.mail.outcomes import Failure, TransportError
+from workflow.mail.rendering import Reader
+from workflow.mail.samples import DESK, ISSUED, RAW, SHA256
 from workflow.mail.transport import MailTransport
 from workflow.settings import MailSettings
 from workflow.times import wall_now
@@ -41,7 +42,7 @@ def transport_to(server: Postfix, *, tls: str = "starttls", trusted: bool = True
 
 def sealed(post: Post, address: str, number: int) -> bytes:
     headers = OuterHeaders(Mailbox(SENDER, "License desk"), Mailbox(address), f"<mail-{number}@serviceme.example>", wall_now())
-    letter = letters.license_delivery("Zhang Wei", ISSUED, RAW, SHA256, DESK)
+    letter = letters.license_delivery(Reader("Zhang Wei", "en"), ISSUED, RAW, SHA256, DESK)
     return encrypt_for(letter, post.certificate(address), post.signer, headers=headers)
 
 
