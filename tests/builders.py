@@ -217,7 +217,7 @@ class Office:
         with self.work() as session:
             jobs.finish(session, job, wall_now())
             answer: dict[str, Any] = {"code": 250, "reply": "2.0.0 accepted", "resolved_by": None}
-            delivery.record_accepted(session, MAILER, marked, **answer, now=self.now)
+            delivery.record_accepted(session, MAILER, self.desk.policy, marked, **answer, now=self.now)
         with self.work() as session:
             return deliveries.get_delivery(session, marked.id)
 

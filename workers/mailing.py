@@ -155,7 +155,7 @@ def _record_accepted(
         now = utc_now()
         jobs.finish(session, job, wall_now())
         services.record_accepted(
-            session, MAILER, delivery, code=accepted.code, reply=accepted.reply, resolved_by=settled, now=now
+            session, MAILER, here.desk.policy, delivery, code=accepted.code, reply=accepted.reply, resolved_by=settled, now=now
         )
         if on_accepted is not None:
             on_accepted(session, delivery, now)

@@ -144,7 +144,9 @@ def test_a_bounce_quicker_than_the_worker_waits(office: Office) -> None:
     assert come_back(office, report(envelope_id=TAGS.tag(job.id))) is Outcome.LATER
     with office.work() as session:
         jobs.finish(session, job, wall_now())
-        delivery.record_accepted(session, bounces.READER, marked, code=250, reply="ok", resolved_by=None, now=NOW)
+        delivery.record_accepted(
+            session, bounces.READER, office.desk.policy, marked, code=250, reply="ok", resolved_by=None, now=NOW
+        )
     assert come_back(office, report(envelope_id=TAGS.tag(job.id))) is Outcome.BOUNCED
 
 

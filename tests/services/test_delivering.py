@@ -1,8 +1,10 @@
 """Handing a license over: the first acceptance counts, a late one pulls nothing back, and nothing is ever sent in clear."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -11,11 +13,13 @@ from tests import people
 from tests.builders import MAILER, NOW, WEI, YU, Office
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, deliveries
+from workflow.db.queries import applications, deliveries, ledger
 from workflow.db.tables import Delivery, PortalLink, Recipient
 from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
+from workflow.domain.policy import DeliveryRule
 from workflow.domain.roles import Actor, MissingRole
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import NotFound
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
 from workflow.recipient_keys import MailTrust
@@ -326,6 +330,111 @@ def test_a_download_by_the_desk_is_in_the_history_and_delivers_nothing(office: O
     number = office.issued()
     with office.work() as session:
         application = applications.get_application(session, number)
-        delivery.record_download(session, people.LIAISON, application, "desk", NOW)
+        delivery.record_download(session, people.LIAISON, office.desk.policy, application, "desk", NOW)
     assert office.said(number)[-1] == "license.downloaded"
     assert office.status(number) == "issued"
+
+
+# How many have to have it
+
+
+def wants(office: Office, delivered_when: int | None) -> None:
+    terms = DeliveryRule(EnvironmentName.PROD, delivered_when=delivered_when)
+    office.desk = replace(office.desk, policy=replace(office.desk.policy, delivery=(terms,)))
+
+
+def test_where_the_policy_wants_all_the_last_one_delivers(office: Office) -> None:
+    wants(office, None)
+    number = office.issued(recipients=[WEI, YU])
+    office.hand_over(number, WEI)
+    assert office.status(number) == "issued"
+    assert office.said(number)[-1] == "delivery.accepted"
+    office.hand_over(number, YU)
+    assert office.status(number) == "delivered"
+    assert office.said(number)[-1] == "license.delivered"
+
+
+def test_a_link_that_was_accepted_is_not_the_file_for_the_count_either(office: Office) -> None:
+    wants(office, None)
+    number = office.issued(recipients=[WEI, YU])
+    office.hand_over(number, YU, channel=Channel.PORTAL)
+    office.hand_over(number, WEI)
+    assert office.status(number) == "issued"
+
+
+def test_more_than_there_are_means_all(office: Office) -> None:
+    wants(office, 5)
+    number = office.issued(recipients=[WEI])
+    office.hand_over(number, WEI)
+    assert office.status(number) == "delivered"
+
+
+def test_who_was_removed_is_not_waited_for(office: Office) -> None:
+    wants(office, None)
+    number = office.issued(recipients=[WEI, YU])
+    with office.work() as session:
+        recipients.remove_recipient(session, people.LIAISON, recipient_of(session, YU).id, NOW)
+    office.hand_over(number, WEI)
+    assert office.status(number) == "delivered"
+
+
+def test_a_message_that_came_back_does_not_count(office: Office) -> None:
+    wants(office, None)
+    number = office.issued(recipients=[WEI, YU])
+    message = office.hand_over(number, WEI)
+    with office.work() as session:
+        deliveries.get_delivery(session, message.id).state = "bounced"
+    office.hand_over(number, YU)
+    assert office.status(number) == "issued"
+
+
+def test_two_who_get_it_at_one_moment_both_count(office: Office) -> None:
+    wants(office, None)
+    number = office.issued(recipients=[WEI, YU])
+    marked = []
+    for address in (WEI, YU):
+        job = office.claim(office.delivery_job(number, address))
+        with office.work() as session:
+            marked.append(
+                (job, delivery.mark_sending(session, job, None, office.message(number, job, address), NOW, wall_now()))
+            )
+
+    def accept(each: tuple[ClaimedJob, Delivery]) -> None:
+        with office.work() as session:
+            jobs.finish(session, each[0], wall_now())
+            answer: dict[str, Any] = {"code": 250, "reply": "ok", "resolved_by": None}
+            delivery.record_accepted(session, MAILER, office.desk.policy, each[1], **answer, now=NOW)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(accept, marked))
+    assert office.status(number) == "delivered"
+    assert office.said(number).count("license.delivered") == 1
+
+
+# The ledger
+
+
+def test_every_attempt_is_written_down_once(office: Office) -> None:
+    number = office.issued()
+    job = office.claim(office.delivery_job(number))
+    built = office.message(number, job)
+    with office.work() as session:
+        delivery.note_not_sent(session, job, None, built, 451, "4.3.0 busy", NOW)
+    with office.work() as session:
+        stored = deliveries.find_by_job(session, job.id)
+        marked = delivery.mark_sending(session, job, stored, built, NOW, wall_now())
+    for _ in range(2):  # a worker that died writes nothing down: whoever takes the message up does
+        with office.work() as session:
+            delivery.note_unanswered(session, marked, "no answer", NOW)
+    with office.work() as session:
+        again = delivery.mark_sending(session, job, marked, built, NOW, wall_now())
+    with office.work() as session:
+        answer: dict[str, Any] = {"code": 250, "reply": "ok", "resolved_by": "resend"}
+        delivery.record_accepted(session, MAILER, office.desk.policy, again, **answer, now=NOW)
+    with office.work() as session:
+        attempts = ledger.attempts_of(session, [marked.id])[marked.id]
+    assert [(each.result, each.smtp_code, each.channel) for each in attempts] == [
+        ("put_off", 451, "smime"),
+        ("unanswered", None, "smime"),
+        ("accepted", 250, "smime"),
+    ]

@@ -127,10 +127,10 @@ def test_what_comes_from_outside_is_never_refused_and_moves_only_what_the_table_
 
     def accepted(session: Session, application: Application) -> None:
         row = session.exec(select(Delivery)).one()
-        delivery.record_accepted(session, MAILER, row, code=250, reply="ok", resolved_by=None, now=NOW)
+        delivery.record_accepted(session, MAILER, office.desk.policy, row, code=250, reply="ok", resolved_by=None, now=NOW)
 
     def downloaded(session: Session, application: Application) -> None:
-        delivery.record_download(session, people.ADMINISTRATOR, application, Channel.PORTAL, NOW)
+        delivery.record_download(session, people.ADMINISTRATOR, office.desk.policy, application, Channel.PORTAL, NOW)
 
     def activated(session: Session, application: Application) -> None:
         receipts.record_receipt(session, raw, NOW)

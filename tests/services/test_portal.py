@@ -1,6 +1,7 @@
 """The link for a recipient without a certificate: a code for one browser, few tries, a button that proves the delivery."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,10 +14,12 @@ from workflow.db import jobs
 from workflow.db.tables import Delivery, JobRow, PortalCode, PortalLink, Tenant
 from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
+from workflow.domain.policy import DeliveryRule, Policy
 from workflow.domain.roles import Actor
+from workflow.domain.terms import EnvironmentName
 from workflow.license_file import ReceiptEvent
 from workflow.services import delivery, portal
-from workflow.services.portal import LinkUnknown, NotThisTenant, TooManyCodes
+from workflow.services.portal import LinkUnknown, NotThisTenant, SignInRequired, TooManyCodes
 from workflow.services.secrets import hash_of
 from workflow.times import wall_now
 
@@ -28,6 +31,7 @@ class Link:
 
     def __init__(self, office: Office) -> None:
         self.office = office
+        self.policy: Policy = office.desk.policy
         self.number = office.issued(recipients=[YU])
         self.sent_at = wall_now()
         job = office.claim(office.delivery_job(self.number, YU))
@@ -42,7 +46,7 @@ class Link:
     def ask(self, minutes: float = 0, browser: str = BROWSER) -> str:
         """Asks for a code; returns the one that the mail will carry."""
         with self.office.work() as session:
-            portal.ask_for_code(session, TOKEN, browser, now=NOW, wall=self.at(minutes))
+            portal.ask_for_code(session, self.policy, TOKEN, browser, now=NOW, wall=self.at(minutes))
         with self.office.work() as session:
             row = session.exec(select(PortalCode).order_by(col(PortalCode.created_at).desc()).limit(1)).one()
         assert row.code is not None
@@ -50,11 +54,11 @@ class Link:
 
     def check(self, code: str, minutes: float = 1, browser: str = BROWSER) -> bool:
         with self.office.work() as session:
-            return portal.check_code(session, TOKEN, browser, code, wall=self.at(minutes))
+            return portal.check_code(session, self.policy, TOKEN, browser, code, wall=self.at(minutes))
 
     def download(self, minutes: float = 1, actor: Actor | None = None) -> portal.Opened:
         with self.office.work() as session:
-            return portal.download(session, TOKEN, actor=actor, now=NOW, wall=self.at(minutes))
+            return portal.download(session, self.policy, TOKEN, actor=actor, now=NOW, wall=self.at(minutes))
 
     def opens(self, minutes: float = 0, token: str = TOKEN) -> bool:
         with self.office.work() as session:
@@ -173,7 +177,7 @@ def test_fifteen_wrong_codes_close_the_link(link: Link) -> None:
             assert not link.check(a_wrong_code(code))
     assert not link.opens()
     with link.office.work() as session, pytest.raises(LinkUnknown):
-        portal.ask_for_code(session, TOKEN, BROWSER, now=NOW, wall=link.at(5))
+        portal.ask_for_code(session, link.policy, TOKEN, BROWSER, now=NOW, wall=link.at(5))
     with pytest.raises(LinkUnknown):
         link.check(code)
 
@@ -184,7 +188,7 @@ def test_the_try_that_closes_the_link_is_counted_although_the_page_asks_what_is_
         code = link.ask(round_number)
         for _ in range(5):
             with link.office.work() as session:
-                portal.check_code(session, TOKEN, BROWSER, a_wrong_code(code), wall=link.at(5))
+                portal.check_code(session, link.policy, TOKEN, BROWSER, a_wrong_code(code), wall=link.at(5))
                 left = portal.tries_left(session, TOKEN, link.at(5))
     assert left == 0
     assert not link.opens()
@@ -210,7 +214,7 @@ def test_three_codes_an_hour_are_sent(link: Link) -> None:
     for minutes in (0, 1, 2):
         link.ask(minutes)
     with link.office.work() as session, pytest.raises(TooManyCodes):
-        portal.ask_for_code(session, TOKEN, BROWSER, now=NOW, wall=link.at(3))
+        portal.ask_for_code(session, link.policy, TOKEN, BROWSER, now=NOW, wall=link.at(3))
     with link.office.work() as session:
         sent = session.exec(select(JobRow).where(JobRow.kind == Job.PORTAL_CODE.value)).all()
     assert len(sent) == 3
@@ -286,3 +290,68 @@ def test_only_hashes_of_tokens_and_browsers_are_kept(link: Link) -> None:
     assert hash_of(TOKEN) in kept
     assert TOKEN not in kept
     assert f'"{BROWSER}"' not in kept
+
+
+# What a policy may demand
+
+
+def test_where_the_policy_takes_no_code_only_an_administrator_who_signed_in_gets_the_file(link: Link) -> None:
+    code = link.ask()
+    link.policy = replace(link.policy, delivery=(DeliveryRule(EnvironmentName.PROD, portal_code=False),))
+    for way in (link.ask, lambda: link.check(code), link.download):
+        with pytest.raises(SignInRequired, match="PROD are handed to administrators who have signed in"):
+            way()
+    assert link.office.status(link.number) == "issued"
+    assert link.download(actor=link.administrator()).issued.envelope
+    assert link.office.status(link.number) == "delivered"
+
+
+def test_what_the_policy_says_of_one_environment_holds_for_no_other(link: Link) -> None:
+    link.policy = replace(link.policy, delivery=(DeliveryRule(EnvironmentName.UAT, portal_code=False),))
+    assert link.check(link.ask())
+
+
+# Ten thousand guesses
+
+
+def test_ten_thousand_guesses_at_a_link_change_nothing_and_find_nothing(link: Link) -> None:
+    with link.office.work() as session:
+        before = session.exec(select(PortalLink)).one().model_dump()
+        for guess in range(10_000):
+            with pytest.raises(LinkUnknown):
+                portal.open_link(session, f"{TOKEN[:-5]}{guess:05d}", link.at(1))
+    with link.office.work() as session:
+        assert session.exec(select(PortalLink)).one().model_dump() == before
+    assert link.opens()
+
+
+def test_ten_thousand_guesses_at_a_code_close_the_link_after_fifteen(link: Link) -> None:
+    right = link.ask()
+    wrong, closed = 0, 0
+    with link.office.work() as session:
+        for guess in range(10_000):
+            code = f"{guess:08d}"
+            assert code != right, "one in a trillion"
+            try:
+                assert not portal.check_code(session, link.policy, TOKEN, BROWSER, code, wall=link.at(1))
+                wrong += 1
+            except LinkUnknown:
+                closed += 1
+    assert (wrong, closed) == (portal.WRONG_CODES_CLOSE, 10_000 - portal.WRONG_CODES_CLOSE)
+    assert not link.opens()
+    with pytest.raises(LinkUnknown):
+        link.check(right)
+
+
+def test_guesses_from_ten_thousand_browsers_close_the_link_as_well(link: Link) -> None:
+    right = link.ask()
+    tried = 0
+    with link.office.work() as session:
+        for browser in range(10_000):
+            try:
+                portal.check_code(session, link.policy, TOKEN, f"browser-{browser}-of-somebody", right, wall=link.at(1))
+                tried += 1
+            except LinkUnknown:
+                break
+    assert tried == portal.WRONG_CODES_CLOSE
+    assert not link.opens()

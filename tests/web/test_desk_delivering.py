@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
@@ -18,7 +19,9 @@ from workflow.db.queries import licenses
 from workflow.db.tables import EventRow, IssuedLicense, PortalCode, PortalLink
 from workflow.domain.application import Status
 from workflow.domain.events import Job
+from workflow.domain.policy import DeliveryRule
 from workflow.domain.roles import Role, system
+from workflow.domain.terms import EnvironmentName
 from workflow.license_file import verify_license
 from workflow.services import accounts, customers
 from workflow.times import wall_now
@@ -250,3 +253,24 @@ def test_a_receipt_that_came_as_a_file_is_taken_on_the_page_of_its_license(compa
     assert company.application(number).status == "activated"
     liaison.open(f"/applications/{number}")
     assert liaison.words.count("handed in the receipt (activated) of installation") == 1
+
+
+def test_where_the_policy_takes_no_code_the_page_says_so_and_asks_to_sign_in(
+    app: FastAPI, company: Company, smtp: SmtpCatcher, delivered: str
+) -> None:
+    house = app.state.house
+    demanding = replace(house.desk.policy, delivery=(DeliveryRule(EnvironmentName.PROD, portal_code=False),))
+    app.state.house = replace(house, desk=replace(house.desk, policy=demanding))
+    visitor = Browser.on(app)
+    link = portal_address(smtp)
+    visitor.open(link)
+    assert "A code by mail is not enough for them." in visitor.words
+    assert f"{link}/code" not in visitor.page.text
+    for address, fields in ((f"{link}/code", {}), (f"{link}/file", {"code": "ABCDEFGH"})):
+        visitor.open("/sign-in")
+        token = dict(visitor.form("/sign-in"))["csrf"]
+        refused = visitor.client.post(address, data={"csrf": token, **fields}, headers={"Origin": ORIGIN})
+        assert refused.status_code == 403
+        assert "handed to administrators who have signed in" in refused.text
+    with transaction(company.engine) as session:
+        assert session.exec(select(PortalCode)).all() == []

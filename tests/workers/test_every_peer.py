@@ -199,13 +199,15 @@ def test_without_a_key_a_signed_link_leads_to_the_very_file(mailroom: Mailroom, 
     link = re.search(r"/d/(\S+)", plain_text(letter))
     assert link, plain_text(letter)
     with transaction(mailroom.company.web) as session:
-        portal.ask_for_code(session, link[1], browser, now=wall_now(), wall=wall_now())
+        portal.ask_for_code(session, mailroom.company.here.desk.policy, link[1], browser, now=wall_now(), wall=wall_now())
     mailroom.company.run(Job.PORTAL_CODE)
     code = re.search(r"\b[0-9A-Z]{4}-?[0-9A-Z]{4}\b", plain_text(reader.opened(mailroom.sent_to(NONE)[-1])))
     assert code
     with transaction(mailroom.company.web) as session:
-        assert portal.check_code(session, link[1], browser, code[0], wall=wall_now())
-        opened = portal.download(session, link[1], actor=None, now=wall_now(), wall=wall_now())
+        assert portal.check_code(session, mailroom.company.here.desk.policy, link[1], browser, code[0], wall=wall_now())
+        opened = portal.download(
+            session, mailroom.company.here.desk.policy, link[1], actor=None, now=wall_now(), wall=wall_now()
+        )
         assert opened.issued.envelope == issued.envelope
 
 

@@ -239,7 +239,7 @@ def test_a_one_time_code_that_the_server_did_not_take_is_sent_later(company: Com
     (link,) = smtp.messages
     token = str(link.get_body(("plain",)).get_content()).split("/d/")[1].split()[0]  # type: ignore[union-attr]
     with transaction(company.web) as session:
-        portal.ask_for_code(session, token, "a browser", now=wall_now(), wall=wall_now())
+        portal.ask_for_code(session, company.here.desk.policy, token, "a browser", now=wall_now(), wall=wall_now())
     smtp.refuse["RCPT"] = "451 4.3.0 try later"
     company.run(Job.PORTAL_CODE)
     smtp.refuse.clear()

@@ -75,7 +75,9 @@ def encrypt_to_key(letter: Letter, recipient: bytes, signer: OpenPGPSigner, *, h
     """
     library = sequoia()
     outer = headers.fields(headers.subject)
-    ours = Attachment(f"OpenPGP_0x{signer.fingerprint[-16:].upper()}.asc", signer.public.encode("ascii"), "application/pgp-keys")
+    ours = Attachment(
+        f"OpenPGP_0x{signer.fingerprint[-16:].upper()}.asc", signer.public.encode("ascii"), "application/pgp-keys"
+    )
     payload = protected_payload(replace(letter, attachments=(*letter.attachments, ours)), headers, outer)
     sealed = library.encrypt(payload, [library.Cert.from_bytes(recipient)], signer.key)
     boundary = b"=_" + hashlib.sha256(sealed).hexdigest()[:40].encode("ascii")

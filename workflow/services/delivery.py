@@ -25,7 +25,9 @@ from workflow.domain.application import Action, Standing
 from workflow.domain.content import ApplicationContent, content_from
 from workflow.domain.delivery import AttemptResult, Channel, DeliveryState, Settled
 from workflow.domain.events import DeliveryAccepted, DeliveryFailed, Event, Job, JobState, LicenseDelivered, LicenseDownloaded
+from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Permission, require
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import Conflict, NotFound
 from workflow.recipient_keys import MailTrust
 from workflow.services.accounts import normal_address
@@ -161,9 +163,18 @@ def note_unanswered(session: Session, delivery: Delivery, reply: str, now: datet
 
 
 def record_accepted(
-    session: Session, actor: Actor, delivery: Delivery, *, code: int | None, reply: str, resolved_by: str | None, now: datetime
+    session: Session,
+    actor: Actor,
+    policy: Policy,
+    delivery: Delivery,
+    *,
+    code: int | None,
+    reply: str,
+    resolved_by: str | None,
+    now: datetime,
 ) -> None:
-    """The mail server took the message. A license's first acceptance moves the application to delivered."""
+    """The mail server took the message. Once enough recipients have the license the application is delivered: the policy says
+    how many."""
     deliveries.set_accepted(session, delivery, code=code, reply=reply, resolved_by=resolved_by, now=now)
     if resolved_by == Settled.FOUND:
         note_unanswered(session, delivery, "The worker stopped while the mail server had the message.", now)
@@ -174,7 +185,7 @@ def record_accepted(
         accepted = DeliveryAccepted(
             str(delivery.recipient), delivery.address, delivery.channel, delivery.message_id, f"{code or ''} {reply}".strip()
         )
-        application, arrived = _arrive(session, delivery.application, proof=delivery.channel in ENCRYPTED, now=now)
+        application, arrived = _arrive(session, policy, delivery.application, proof=delivery.channel in ENCRYPTED, now=now)
         outbox.record_all(session, [accepted, *arrived], actor, now, application=application)
 
 
@@ -248,31 +259,58 @@ def redeliver(
     known = customers.find_recipient(session, tenant.id, normal_address(address, "address"))
     if known is None or known.removed_at is not None:
         keys: dict[str, Any] = {"key": None, "trust": MailTrust()}  # those of the wrong address are for nobody else
-        known = add_recipient(session, actor, tenant, name=wrong.name, address=address, **keys, now=now, wall=wall)
+        same: dict[str, Any] = {"name": wrong.name, "language": wrong.language, "backup": wrong.backup}
+        known = add_recipient(session, actor, tenant, address=address, **same, **keys, now=now, wall=wall)
         session.flush()  # the new round refers to it
     resend(session, actor, application, known)
     return known
 
 
-def record_download(session: Session, actor: Actor, application: Application, through: str, now: datetime) -> IssuedLicense:
+def record_download(
+    session: Session, actor: Actor, policy: Policy, application: Application, through: str, now: datetime
+) -> IssuedLicense:
     """The license file for someone who takes it from a page; kept in the history. An administrator's download through the
     portal is proof of delivery."""
     issued = licenses.get_of_application(session, application.id)
     downloaded = LicenseDownloaded(issued.license_id, issued.version, through)
-    locked, arrived = _arrive(session, application.id, proof=through == Channel.PORTAL, now=now)
+    locked, arrived = _arrive(session, policy, application.id, proof=through == Channel.PORTAL, now=now)
     outbox.record_all(session, [downloaded, *arrived], actor, now, application=locked)
     return issued
 
 
-def _arrive(session: Session, application: UUID, *, proof: bool, now: datetime) -> tuple[Subject, list[Event]]:
-    """With proof that somebody has the file: moves the application to delivered and returns what that adds to its history.
+def _arrive(session: Session, policy: Policy, application: UUID, *, proof: bool, now: datetime) -> tuple[Subject, list[Event]]:
+    """With proof that enough have the file: moves the application to delivered and returns what that adds to its history.
     Nothing for one that is beyond it: a late answer of a mail server must not pull an activated license back, administrators
     can be quicker. The application stays as it is until the commit."""
-    moved = moves.move_if_allowed(session, application, Action.DELIVER, now) if proof else None
+    enough = proof and _have_enough(session, policy, application)
+    moved = moves.move_if_allowed(session, application, Action.DELIVER, now) if enough else None
     if moved is None:
         return _locked(session, application), []
     license_id, version = licenses.set_delivered(session, application, now)
     return moved, [LicenseDelivered(license_id, version)]
+
+
+def _have_enough(session: Session, policy: Policy, application: UUID) -> bool:
+    """Whether so many recipients have the file as the policy wants for its environment, now that one more has it. Those who
+    were removed or given up are not waited for."""
+    if all(each.delivered_when == 1 for each in policy.delivery):
+        return True
+    locked = _locked(session, application)  # two who get it at one moment must see each other
+    assert locked.environment is not None, "an application with a license has an environment"
+    environment, _ = customers.environment_with_tenant(session, locked.environment)
+    waited_for = [
+        each
+        for each in deliveries.license_deliveries(session, application)
+        if each.recipient.removed_at is None and each.job.state != JobState.CANCELLED
+    ]
+    having = sum(1 for each in waited_for if each.delivery is not None and has_the_file(each.delivery))
+    return policy.delivery_to(EnvironmentName(environment.name)).is_enough(having, len(waited_for))
+
+
+def has_the_file(message: Delivery) -> bool:
+    """Whether its recipient has the file, as far as can be told: the mail server took it encrypted, or it was downloaded."""
+    accepted = message.state == DeliveryState.ACCEPTED and message.channel in ENCRYPTED
+    return accepted or message.downloaded_at is not None
 
 
 def _record_failure(session: Session, actor: Actor, delivery: Delivery, reply: str, now: datetime) -> None:

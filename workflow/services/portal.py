@@ -16,7 +16,9 @@ from workflow.db.tables import Application, IssuedLicense, PortalCode, PortalLin
 from workflow.domain.application import Standing
 from workflow.domain.delivery import Channel
 from workflow.domain.events import Job, SystemFact
+from workflow.domain.policy import Policy
 from workflow.domain.roles import Actor, Role
+from workflow.domain.terms import EnvironmentName
 from workflow.errors import Forbidden, Invalid, NotFound, Problem, TooMany
 from workflow.license_file.claims import CROCKFORD
 from workflow.services.delivery import record_download
@@ -56,6 +58,19 @@ class TooManyCodes(TooMany):
     code = "portal.too_many_codes"
 
 
+class SignInRequired(Forbidden):
+    """The policy accepts no code for this environment."""
+
+    code = "portal.sign_in_required"
+    title = "Sign in to get this file"
+
+    def __init__(self, environment: str) -> None:
+        super().__init__(
+            f"Files for {environment} are handed to administrators who have signed in; a code is not enough. "
+            "Sign in, or ask your license desk for an account."
+        )
+
+
 class NotThisTenant(Forbidden):
     """Signed in, but not as an administrator of this customer."""
 
@@ -93,11 +108,19 @@ def open_link(session: Session, token: str, wall: datetime) -> Opened:
     )
 
 
+def takes_code(policy: Policy, opened: Opened) -> bool:
+    """Whether a code is enough. Link and code reach the same mailbox: a policy may demand more for an environment."""
+    return policy.delivery_to(EnvironmentName(opened.environment)).portal_code
+
+
 def ask_for_code(
-    session: Session, token: str, browser: str, *, now: datetime, wall: datetime, network: str | None = None
+    session: Session, policy: Policy, token: str, browser: str, *, now: datetime, wall: datetime, network: str | None = None
 ) -> None:
-    """Sends a one-time code to the recipient's mailbox, bound to the asking browser. Raises LinkUnknown, TooManyCodes."""
+    """Sends a one-time code to the recipient's mailbox, bound to the asking browser. Raises LinkUnknown, TooManyCodes,
+    SignInRequired."""
     opened = open_link(session, token, wall)
+    if not takes_code(policy, opened):
+        raise SignInRequired(opened.environment)
     if throttle.count(session, f"portal:{opened.link.id}", timedelta(hours=1), wall) > CODES_PER_HOUR:
         raise TooManyCodes("Three codes an hour are sent for a link. Use the newest one, or wait.", retry_after=3600)
     code = "".join(secrets.choice(CROCKFORD) for _ in range(CODE_LENGTH))
@@ -116,11 +139,13 @@ def ask_for_code(
     outbox.record(session, SystemFact("portal.code_asked", str(opened.link.id), opened.recipient.address), who, now)
 
 
-def check_code(session: Session, token: str, browser: str, code: str, *, wall: datetime) -> bool:
+def check_code(session: Session, policy: Policy, token: str, browser: str, code: str, *, wall: datetime) -> bool:
     """Whether the code is right for this link and browser. Counts wrong ones, of which enough close the link; the caller
-    commits either way. Raises LinkUnknown when the link is closed already.
+    commits either way. Raises LinkUnknown when the link is closed already, SignInRequired.
     """
     opened = open_link(session, token, wall)
+    if not takes_code(policy, opened):
+        raise SignInRequired(opened.environment)
     session.refresh(opened.link, with_for_update=True)  # one try after the other, or tries at once would count as one
     if opened.link.closed_at is not None:
         raise LinkUnknown
@@ -147,20 +172,29 @@ def tries_left(session: Session, token: str, wall: datetime) -> int:
 
 
 def download(
-    session: Session, token: str, *, actor: Actor | None, now: datetime, wall: datetime, network: str | None = None
+    session: Session,
+    policy: Policy,
+    token: str,
+    *,
+    actor: Actor | None,
+    now: datetime,
+    wall: datetime,
+    network: str | None = None,
 ) -> Opened:
     """The file, for someone who entered the code (`actor` None) or signed in as an administrator of this customer.
 
-    A download is proof of delivery. Raises LinkUnknown, NotThisTenant.
+    A download is proof of delivery. Raises LinkUnknown, NotThisTenant, SignInRequired.
     """
     opened = open_link(session, token, wall)
+    if actor is None and not takes_code(policy, opened):
+        raise SignInRequired(opened.environment)
     if actor is not None and (Role.ADMINISTRATOR not in actor.roles or actor.tenant != opened.tenant.id):
         raise NotThisTenant(f"Sign in as an administrator of {opened.tenant.company}, or ask for a code.")
     opened.link.downloaded_at = wall
     delivery = deliveries.get_delivery(session, opened.link.delivery)
     delivery.downloaded_at = now
     session.flush()  # the message's row before the application's, as everybody takes them: else two could wait for each other
-    record_download(session, actor or _as_recipient(opened, network), opened.application, Channel.PORTAL, now)
+    record_download(session, actor or _as_recipient(opened, network), policy, opened.application, Channel.PORTAL, now)
     return opened
 
 

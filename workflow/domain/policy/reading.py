@@ -137,13 +137,23 @@ class _Reader:
     def delivery(self, table: Mapping[str, Any], environment: EnvironmentName) -> DeliveryRule:
         path: Path = ("delivery", environment.value)
         row = self.table(table, ("delivery",), environment.value)
-        self.known(row, path, ("encryption", "portal_code"))
+        self.known(row, path, ("encryption", "portal_code", "delivered_when"))
         chosen = self.choices(row, path, "encryption", Encryption, several=False)
         encryption = next(iter(chosen or ()), Encryption.PORTAL_ALLOWED)
         if encryption is Encryption.END_TO_END and "portal_code" in row:
             self.fault((*path, "portal_code"), "With end_to_end nothing goes through the portal. Take portal_code away.")
         code = self.flag(row, path, "portal_code")
-        return DeliveryRule(environment, encryption, code if code is not None else True)
+        return DeliveryRule(environment, encryption, code if code is not None else True, self.delivered_when(row, path))
+
+    def delivered_when(self, row: Mapping[str, Any], path: Path) -> int | None:
+        written = row.get("delivered_when", "any")
+        if written == "all":
+            return None
+        if isinstance(written, int) and not isinstance(written, bool) and 1 <= written <= MOST_PEOPLE:
+            return written
+        if written != "any":
+            self.fault((*path, "delivered_when"), f'Write delivered_when = "any", "all", or a number from 1 to {MOST_PEOPLE}.')
+        return 1
 
     def rules(self, groups: frozenset[str]) -> tuple[Rule, ...]:
         rows = self.source.document.get("rule", [])

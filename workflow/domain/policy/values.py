@@ -111,11 +111,18 @@ class Encryption(StrEnum):
 @dataclass(frozen=True)
 class DeliveryRule:
     """How licenses of one environment are handed over. `portal_code`: whether the portal gives the file for a one-time code,
-    which reaches the same mailbox as the link; else only to a signed-in administrator."""
+    which reaches the same mailbox as the link; else only to a signed-in administrator. `delivered_when`: how many recipients
+    must have the file before it counts as delivered; None: all of them."""
 
     environment: EnvironmentName
     encryption: Encryption = Encryption.PORTAL_ALLOWED
     portal_code: bool = True
+    delivered_when: int | None = 1
+
+    def is_enough(self, having: int, total: int) -> bool:
+        """Whether a license counts as delivered that so many of its recipients have."""
+        wanted = total if self.delivered_when is None else min(self.delivered_when, total)
+        return having >= max(1, wanted)
 
     @property
     def portal(self) -> bool:

@@ -139,7 +139,7 @@ def file(house: Inside, who: Downloader, license_id: str, version: Version, know
         tag = f'"{found.issued.envelope_sha256}"'
         if known is not None and tag in (each.strip() for each in known.split(",")):
             return Response(status_code=304, headers={"ETag": tag})
-        issued = delivery.record_download(session, who.actor, found.application, "api", utc_now())
+        issued = delivery.record_download(session, who.actor, house.desk.policy, found.application, "api", utc_now())
         name, content = file_name(license_id, version), issued.envelope
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "ETag": tag}
     return Response(content, media_type="application/octet-stream", headers=headers)

@@ -196,7 +196,7 @@ def download(house: Inside, me: Downloader, number: str, form: Posted) -> Respon
     """The license file. A POST, because the download is recorded and a GET changes nothing."""
     with transaction(house.engine) as session:
         application = application_queries.get_visible(session, me.actor, number)
-        issued = delivery.record_download(session, me.actor, application, "desk", utc_now())
+        issued = delivery.record_download(session, me.actor, house.desk.policy, application, "desk", utc_now())
         name, content = file_name(issued.license_id, issued.version), issued.envelope
     return license_file_response(name, content)
 

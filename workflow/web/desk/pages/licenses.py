@@ -207,7 +207,7 @@ def download(house: Inside, me: SignedIn, license_id: str, version: int, form: P
     through = Channel.PORTAL if _is_administrator(me) else "desk"
     with transaction(house.engine) as session:
         found = directory.version_visible_to(session, me.actor, license_id, version)
-        issued = delivery.record_download(session, me.actor, found.application, through, utc_now())
+        issued = delivery.record_download(session, me.actor, house.desk.policy, found.application, through, utc_now())
         name, content = file_name(issued.license_id, issued.version), issued.envelope
     return license_file_response(name, content)
 

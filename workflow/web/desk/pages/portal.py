@@ -32,7 +32,8 @@ def ask(request: Request, house: Inside, token: str, form: Posted) -> Response:
     back = f"/d/{token}#code"
     try:
         with transaction(house.engine) as session:
-            portal.ask_for_code(session, token, _browser(request), now=utc_now(), wall=wall_now(), network=network_of(request))
+            times = {"now": utc_now(), "wall": wall_now()}
+            portal.ask_for_code(session, house.desk.policy, token, _browser(request), **times, network=network_of(request))
     except TooMany as error:
         return go_on(request, back, str(error), FlashKind.WARN)
     return go_on(request, back, "A code is on its way to the same mailbox. It can be used for 10 minutes.")
@@ -44,14 +45,16 @@ def download(request: Request, house: Inside, visitor: Visitor, token: str, form
     actor: Actor | None = None
     if form.text("code") or visitor is None:
         with transaction(house.engine) as session:  # a wrong code is counted, so this commits whatever comes out
-            right = portal.check_code(session, token, _browser(request), form.text("code"), wall=wall_now())
+            right = portal.check_code(session, house.desk.policy, token, _browser(request), form.text("code"), wall=wall_now())
             left = 0 if right else portal.tries_left(session, token, wall_now())
         if not right:
             return _page(request, house, visitor, token, error=str(portal.WrongCode(left)), status=422)
     else:
         actor = visitor.actor
     with transaction(house.engine) as session:
-        opened = portal.download(session, token, actor=actor, now=utc_now(), wall=wall_now(), network=network_of(request))
+        opened = portal.download(
+            session, house.desk.policy, token, actor=actor, now=utc_now(), wall=wall_now(), network=network_of(request)
+        )
         name, content = file_name(opened.issued.license_id, opened.issued.version), opened.issued.envelope
     return license_file_response(name, content)
 
@@ -70,6 +73,7 @@ def _page(request: Request, house: House, visitor: Me | None, token: str, *, err
         file=file_name(opened.issued.license_id, opened.issued.version),
         mailbox=f"{at[:1]}…@{domain}",
         own=own,
+        takes_code=portal.takes_code(house.desk.policy, opened),
         error=error,
         mailbox_help=house.settings.contact_mailbox,
     )

@@ -147,6 +147,8 @@ def steps(status: str, facts: Iterable[Fact], zone: str, *, delivered_to: str = 
         else:
             halted = True
             when, who = _WAITING[step]
+            if step is Status.DELIVERED and delivered_to:
+                who = delivered_to
             shown.append(Step(StepKind.NOW, badge.icon, badge.text, when, who))
     return tuple(shown)
 
