@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +18,7 @@ from workflow.mail.messages import (
     OuterHeaders,
     base64_lines,
     join_parts,
+    new_boundary,
     protected_payload,
     write_body,
     write_fields,
@@ -65,7 +66,7 @@ def encrypt_for(letter: Letter, recipient_pem: bytes, signer: MailSigner, *, hea
     """
     outer = headers.fields(headers.subject)
     signed = _signed(protected_payload(letter, headers, outer), signer, headers.date)
-    enveloped = cms.encrypted_to(x509.load_pem_x509_certificate(recipient_pem), signed)
+    enveloped = cms.encrypted_to(_certificate(recipient_pem), signed)
     structure = (
         MIME_VERSION,
         ("Content-Type", b'application/pkcs7-mime; smime-type=enveloped-data;\r\n name="smime.p7m"'),
@@ -73,6 +74,12 @@ def encrypt_for(letter: Letter, recipient_pem: bytes, signer: MailSigner, *, hea
         ("Content-Disposition", b'attachment; filename="smime.p7m"'),
     )
     return write_fields((*outer, *structure)) + CRLF + base64_lines(enveloped)
+
+
+@lru_cache(maxsize=256)
+def _certificate(pem: bytes) -> x509.Certificate:
+    """A recipient's certificate; its key is prepared for its first use, which costs more than the use itself."""
+    return x509.load_pem_x509_certificate(pem)
 
 
 def sign_only(letter: Letter, signer: MailSigner | None, *, headers: OuterHeaders) -> bytes:
@@ -92,7 +99,7 @@ def _signed(payload: bytes, signer: MailSigner, at: datetime) -> bytes:
         b"Content-Transfer-Encoding: base64\r\n"
         b'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n' + base64_lines(signature)
     )
-    boundary = b"=_" + sha256(signature).hexdigest()[:40].encode("ascii")
+    boundary = new_boundary()
     return (
         b"Content-Type: multipart/signed; micalg=sha-256;\r\n"
         b' protocol="application/pkcs7-signature";\r\n boundary="'

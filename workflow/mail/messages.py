@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
+import secrets
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -242,10 +243,14 @@ def _file_part(attachment: Attachment) -> bytes:
 
 
 def _multipart(subtype: str, parts: list[bytes]) -> tuple[bytes, bytes]:
-    # The boundary is a hash of what it separates, so no content can be written to contain it.
-    boundary = b"=_" + hashlib.sha256(b"\x00".join(parts)).hexdigest()[:40].encode("ascii")
+    boundary = new_boundary()
     content_type = b"multipart/" + subtype.encode("ascii") + b';\r\n boundary="' + boundary + b'"'
     return content_type, join_parts(parts, boundary)
+
+
+def new_boundary() -> bytes:
+    """A boundary that nobody can foresee, so no content can be written to contain it."""
+    return b"=_" + secrets.token_hex(20).encode("ascii")
 
 
 def join_parts(parts: Iterable[bytes], boundary: bytes) -> bytes:

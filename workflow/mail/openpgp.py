@@ -1,6 +1,5 @@
 """OpenPGP/MIME: a letter signed with the desk's OpenPGP key and encrypted to a recipient's, in one (RFC 3156, section 6.2)."""
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from workflow.mail.messages import (
     Letter,
     OuterHeaders,
     join_parts,
+    new_boundary,
     protected_payload,
     write_fields,
 )
@@ -80,7 +80,7 @@ def encrypt_to_key(letter: Letter, recipient: bytes, signer: OpenPGPSigner, *, h
     )
     payload = protected_payload(replace(letter, attachments=(*letter.attachments, ours)), headers, outer)
     sealed = library.encrypt(payload, [library.Cert.from_bytes(recipient)], signer.key)
-    boundary = b"=_" + hashlib.sha256(sealed).hexdigest()[:40].encode("ascii")
+    boundary = new_boundary()
     version = (
         b"Content-Type: application/pgp-encrypted\r\nContent-Description: PGP/MIME version identification\r\n\r\nVersion: 1\r\n"
     )
