@@ -17,7 +17,7 @@ from workers.runtime import Runtime, runtime
 from workflow.database import reading, transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
-from workflow.db.queries import applications, deliveries, digests, events, licenses, people
+from workflow.db.queries import applications, deliveries, digests, events, licenses, people, reminders
 from workflow.db.tables import Application, Delivery, EventRow, OneTimeLink, Person, Recipient
 from workflow.domain.application import Standing, Status
 from workflow.domain.content import ApplicationContent
@@ -232,7 +232,13 @@ def write(session: Session, desk: Desk, kind: LetterKind, occasion: Occasion, to
             later = licenses.successor_of(session, row)
             issued = facts.license_facts(desk, row, content)
             return letters.revoked(
-                reader, issued, said["reason"], later.version if later else None, facts.revocations_url(desk), sender
+                reader,
+                issued,
+                said["reason"],
+                later.version if later else None,
+                facts.revocations_url(desk),
+                sender,
+                called_back_at=event.at if reminders.were_sent(session, row.license_id) else None,
             )
 
 

@@ -66,6 +66,7 @@ def send_reminder(here: Runtime, job: ClaimedJob) -> None:
             about,
             max(0, (issued.last_day - day_in(issued.time_zone, utc_now())).days),
             facts.sender(here.desk),
+            written_at=wall_now(),
             renew_url=f"{base}#renew",
             acknowledge_url=f"{base}#reminders",
             successor=later,

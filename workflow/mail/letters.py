@@ -6,8 +6,9 @@ A letter links to pages; opening one changes nothing. The facts are dataclasses 
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from workflow.mail.calendar_file import Entry, Method, calendar_file
 from workflow.mail.messages import Attachment, Letter
-from workflow.mail.rendering import Reader, rendered
+from workflow.mail.rendering import Reader, lines_of, rendered
 
 LICENSE_MEDIA_TYPE = "application/vnd.serviceme.license"
 
@@ -258,7 +259,9 @@ def activated(
 ) -> Letter:
     """To the liaison: the platform reported the license in force."""
     facts = {"application": application, "issued": issued, "at": at, "first_reminder_on": first_reminder_on}
-    return rendered("activated", reader, desk, facts)
+    # Whoever has the earlier version's last day in the calendar sees it move there.
+    moved = (_calendar(reader, issued, desk, at),) if issued.replaces_version else ()
+    return rendered("activated", reader, desk, facts, moved)
 
 
 def needs_attention(reader: Reader, application: ApplicationFacts, trouble: Trouble, desk: Desk) -> Letter:
@@ -277,6 +280,7 @@ def expiry_reminder(
     days_left: int,
     desk: Desk,
     *,
+    written_at: datetime,
     renew_url: str | None = None,
     acknowledge_url: str | None = None,
     successor: Successor | None = None,
@@ -284,11 +288,11 @@ def expiry_reminder(
     """To administrators and the liaison: the last usable day comes in `days_left` days, 0 meaning today.
 
     With a successor the letter says to upload it, and no longer to renew. `renew_url` opens a prefilled application,
-    `acknowledge_url` the page with the "Got it" button.
+    `acknowledge_url` the page with the "Got it" button. A file for the reader's calendar comes with it.
     """
     facts = {"issued": issued, "days_left": days_left, "successor": successor}
     links = {"renew_url": renew_url, "acknowledge_url": acknowledge_url}
-    return rendered("expiry_reminder", reader, desk, {**facts, **links})
+    return rendered("expiry_reminder", reader, desk, {**facts, **links}, (_calendar(reader, issued, desk, written_at),))
 
 
 def expired(
@@ -315,10 +319,16 @@ def revoked(
     successor_version: int | None,
     list_url: str,
     desk: Desk,
+    *,
+    called_back_at: datetime | None = None,
 ) -> Letter:
-    """To administrators and the liaison: the file must not be used any more, why, and what takes its place."""
+    """To administrators and the liaison: the file must not be used any more, why, and what takes its place.
+
+    With `called_back_at`, given when reminders went out before, a file takes the entry out of the readers' calendars.
+    """
     facts = {"issued": issued, "reason": reason, "successor_version": successor_version, "list_url": list_url}
-    return rendered("revoked", reader, desk, facts)
+    taken_out = (_calendar(reader, issued, desk, called_back_at, Method.CANCEL),) if called_back_at else ()
+    return rendered("revoked", reader, desk, facts, taken_out)
 
 
 def invitation(reader: Reader, url: str, ends_at: datetime, time_zone: str, desk: Desk, *, invited_by: str | None) -> Letter:
@@ -335,3 +345,10 @@ def credentials_changed(reader: Reader, change: CredentialsChange, desk: Desk) -
 def history_doubted(reader: Reader, findings: tuple[Doubt, ...], more: int, desk: Desk) -> Letter:
     """To an operator: what the witness found wrong in the history, `more` besides, and what to do."""
     return rendered("history_doubted", reader, desk, {"findings": findings, "more": more})
+
+
+def _calendar(reader: Reader, issued: LicenseFacts, desk: Desk, at: datetime, method: Method = Method.PUBLISH) -> Attachment:
+    url = f"{desk.url}/licenses/{issued.license_id}"
+    summary, *description = lines_of("_calendar_entry.txt", reader, {"issued": issued, "url": url})
+    entry = Entry(issued.license_id, issued.version, issued.last_day, summary, "\n".join(description), url)
+    return calendar_file(entry, desk.mailbox, desk.url, at, method)

@@ -42,13 +42,19 @@ def rendered(
 ) -> Letter:
     """The letter that the templates of this name make of plain facts. Both forms say the same; the text is wrapped."""
     templates = _templates(reader.speaks)
-    words = {**facts, "reader": reader.name, "desk": desk}
+    given = {**facts, "reader": reader.name, "desk": desk}
     # Names and companies are typed by people; whatever is no visible character must not end up in a header field.
-    subject = " ".join(_CONTROL.sub(" ", templates.get_template(f"letters/{name}/subject.txt").render(words)).split())
-    text = templates.get_template(f"letters/{name}/body.txt").render(words)
-    html = templates.get_template(f"letters/{name}/body.html").render(words, subject=subject)
+    subject = " ".join(_CONTROL.sub(" ", templates.get_template(f"letters/{name}/subject.txt").render(given)).split())
+    text = templates.get_template(f"letters/{name}/body.txt").render(given)
+    html = templates.get_template(f"letters/{name}/body.html").render(given, subject=subject)
     text, html = (_AFTER_FULL_STOP.sub("", form) for form in (text, html))
     return Letter(subject, wrapped(text), _INLINER.inline(html), attachments, reader.speaks.tag)
+
+
+def lines_of(template: str, reader: Reader, facts: Mapping[str, object]) -> list[str]:
+    """The lines of a text beside a letter, in the reader's language."""
+    said = _templates(reader.speaks).get_template(f"letters/{template}").render(facts)
+    return _AFTER_FULL_STOP.sub("", said).strip().splitlines()
 
 
 @cache

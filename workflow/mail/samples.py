@@ -163,16 +163,18 @@ def every_letter(language: str = "en") -> dict[str, Letter]:
             TROUBLE,
             DESK,
         ),
-        "expiry_reminder": letters.expiry_reminder(admin, ISSUED, 7, DESK, renew_url=RENEW, acknowledge_url=GOT_IT),
-        "expiry_reminder-admin-today": letters.expiry_reminder(admin, ISSUED, 0, DESK),
+        "expiry_reminder": letters.expiry_reminder(
+            admin, ISSUED, 7, DESK, written_at=MOMENT, renew_url=RENEW, acknowledge_url=GOT_IT
+        ),
+        "expiry_reminder-admin-today": letters.expiry_reminder(admin, ISSUED, 0, DESK, written_at=MOMENT),
         "expiry_reminder-successor": letters.expiry_reminder(
-            admin, ISSUED, 1, DESK, acknowledge_url=GOT_IT, successor=SUCCESSOR
+            admin, ISSUED, 1, DESK, written_at=MOMENT, acknowledge_url=GOT_IT, successor=SUCCESSOR
         ),
         "expired": letters.expired(reader, ISSUED, DESK, renew_url=RENEW),
         "expired-successor": letters.expired(admin, ISSUED, DESK, successor=SUCCESSOR),
         "not_activated": letters.not_activated(admin, ISSUED, date(2026, 11, 24), 3, DESK),
         "revoked": letters.revoked(admin, ISSUED, REASON, None, LIST_URL, DESK),
-        "revoked-successor": letters.revoked(admin, ISSUED, REASON, 4, LIST_URL, DESK),
+        "revoked-successor": letters.revoked(admin, ISSUED, REASON, 4, LIST_URL, DESK, called_back_at=MOMENT),
         "invitation": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by="Grace Okafor"),
         "invitation-password": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by=None),
     }

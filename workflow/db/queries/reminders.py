@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from workflow.db.queries.people import team_of
 from workflow.db.tables import Application, IssuedLicense, Reminder
 from workflow.db.upsert import insert_into
+from workflow.domain.reminders import ReminderState
 from workflow.domain.roles import Actor, Permission, may
 
 ListedReminder = tuple[Reminder, IssuedLicense, Application]
@@ -21,6 +22,13 @@ Position = tuple[datetime, UUID, int, str]
 def steps_done(session: Session, license_row: UUID) -> set[int]:
     """The steps (days ahead) of a license that have reminder rows, whatever became of them."""
     return set(session.exec(select(Reminder.days_ahead).where(Reminder.license == license_row)))
+
+
+def were_sent(session: Session, license_id: str) -> bool:
+    """Whether anybody was reminded of the end of any version of a license."""
+    sent = select(Reminder.license).join(IssuedLicense, col(IssuedLicense.id) == col(Reminder.license))
+    sent = sent.where(IssuedLicense.license_id == license_id, Reminder.state == ReminderState.SENT)
+    return session.exec(sent.limit(1)).first() is not None
 
 
 def insert_missing(session: Session, rows: Sequence[dict[str, Any]]) -> None:
