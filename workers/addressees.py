@@ -14,7 +14,7 @@ DECIDING = tuple(role for role in Role if grants(role, Permission.DECIDE))
 
 def reader_of(who: Person | Recipient | Addressee) -> Reader:
     """The person or recipient as the reader of a letter."""
-    return Reader(who.name, "en")
+    return Reader(who.name, who.language)
 
 
 class NotNeeded(Exception):
@@ -26,10 +26,10 @@ def addressee(reader: Person | Recipient) -> Addressee:
     if isinstance(reader, Recipient):
         if reader.removed_at is not None:
             raise NotNeeded(f"{reader.address} was removed from the recipients")
-        return Addressee(reader.name, reader.address, Channel.SIGNED, recipient=reader.id)
+        return Addressee(reader.name, reader.address, Channel.SIGNED, recipient=reader.id, language=reader.language)
     if reader.disabled_at is not None:
         raise NotNeeded(f"{reader.email} has left")
-    return Addressee(reader.name, reader.email, Channel.SIGNED)
+    return Addressee(reader.name, reader.email, Channel.SIGNED, language=reader.language)
 
 
 def require_decider(session: Session, reader: Person | Recipient) -> None:

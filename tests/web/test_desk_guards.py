@@ -10,8 +10,9 @@ from sqlmodel import select
 from tests.servers import SmtpCatcher
 from tests.web.desk import ORIGIN, Browser
 from tests.workers.company import Company
-from workflow.database import transaction
-from workflow.db.queries import deliveries
+from workflow.database import reading, transaction
+from workflow.db.ids import new_id
+from workflow.db.queries import deliveries, people
 from workflow.db.tables import Delivery, IssuedLicense
 from workflow.domain.events import Job
 from workflow.web.desk.pages import ROUTERS
@@ -162,6 +163,17 @@ def test_times_are_shown_in_the_zone_a_person_chose(browser: Open, company: Comp
     assert liaison.send("/profile/preferences", time_zone="Mars/Olympus").status_code == 422
     liaison.send("/profile/preferences", time_zone="America/New_York")
     assert "Times are shown in America/New York." in liaison.words
+
+
+def test_letters_come_in_the_language_a_person_chose(browser: Open, company: Company) -> None:
+    liaison = browser("liaison")
+    liaison.open("/profile")
+    assert liaison.send("/profile/preferences", time_zone="UTC", language="tlh").status_code == 422
+    liaison.send("/profile/preferences", time_zone="UTC", language="zh")
+    assert '<option value="zh" selected>' in liaison.open("/profile").text
+    with reading(company.engine) as session:
+        mei = people.get_person(session, company.liaison.person_id or new_id())
+        assert mei.language == "zh"
 
 
 def test_health_needs_no_session(app: FastAPI) -> None:

@@ -125,3 +125,14 @@ def test_nobody_is_reminded_of_what_is_settled_by_then(strict: PostRoom, settled
         "it was revised": "the application is submitted, revision 2",
         "the reader decided": "Aisha Rahman has decided",
     }[settled] in reasons
+
+
+def test_an_approver_who_chose_chinese_is_written_to_in_chinese(strict: PostRoom) -> None:
+    with strict.office.work() as session:
+        for person in session.exec(select(Person).where(Person.email == SECURITY)):
+            person.language = "zh"
+    number = strict.office.submitted()
+    letter = last_to(strict, SECURITY, LetterKind.APPROVAL_REQUESTED)
+    assert letter["Subject"].startswith(f"待您决定：{number}，")
+    assert "提交了一份申请，等待您的决定。" in text_of(letter)
+    assert '<html lang="zh-Hans"' in html_of(letter)

@@ -1,7 +1,7 @@
 """The calendar file of a letter: the last usable day of a license as an all-day event (RFC 5545).
 
-All files about one License ID share a UID, so that a calendar moves its entry when a later version ends on another day, and takes
-it away when the license is called back.
+All files about one License ID share a UID, so that a calendar moves its entry when a later version ends on another day, and
+takes it away when the license is called back.
 """
 
 from collections.abc import Sequence

@@ -127,7 +127,9 @@ def addressee_for(recipient: Recipient, wall: datetime, trust: MailTrust) -> Add
     """The recipient with the channel that works now: encrypted to the key on file when that counts, else the portal."""
     reach = reach_of(recipient, wall, trust)
     encrypts_to, fingerprint = (reach.key.encrypts_to, reach.key.fingerprint.lower()) if reach.key else (None, None)
-    return Addressee(recipient.name, recipient.address, reach.channel, encrypts_to, fingerprint, recipient.id)
+    return Addressee(
+        recipient.name, recipient.address, reach.channel, encrypts_to, fingerprint, recipient.id, recipient.language
+    )
 
 
 def mark_sending(

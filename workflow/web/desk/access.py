@@ -55,6 +55,8 @@ class Me:
     email: str
     zone: str
     token: str
+    language: str = "en"
+    """in which letters are written to them"""
     groups: frozenset[str] = frozenset()
     lent: Lent = field(default_factory=dict)
     waiting: int = 0
@@ -128,6 +130,7 @@ def signed_in(request: Request) -> Me:
             email=person.email,
             zone=person.time_zone,
             token=token,
+            language=person.language,
             groups=groups,
             lent=lent,
             waiting=overview.count_waiting_for(session, person.id, groups, lent) if decides else 0,

@@ -1,4 +1,4 @@
-"""A person's own page: time zone, shortcuts, tokens for programs."""
+"""A person's own page: time zone, language of letters, shortcuts, tokens for programs."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -30,6 +30,7 @@ SCOPE_WORDS: Mapping[Scope, str] = {
     Scope.DELIVER: "Send license files again",
     Scope.OPERATE: "Operate the desk",
 }
+LETTER_LANGUAGES = [("en", "English"), ("zh", "中文 (Chinese)")]
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "1 year")]
 
 
@@ -41,10 +42,11 @@ def show(request: Request, house: Inside, me: SignedIn) -> Response:
 
 @router.post("/profile/preferences")
 def choose(request: Request, house: Inside, me: SignedIn, form: Posted) -> Response:
-    """Keeps the time zone with the person, and the shortcuts with this browser."""
+    """Keeps the time zone and the language of letters with the person, and the shortcuts with this browser."""
     try:
         with transaction(house.engine) as session:
             preferences.choose_time_zone(session, me.actor, form.text("time_zone"))
+            preferences.choose_language(session, me.actor, form.text("language") or me.language)
     except Invalid as error:
         return _page(request, house, me, problems=error.problems, status=422)
     answer = go_on(request, "/profile", "Saved.")
@@ -112,5 +114,6 @@ def _page(
         token_name=name,
         zones=COMMON_ZONES,
         lifetimes=LIFETIMES,
+        letter_languages=LETTER_LANGUAGES,
         token_value="" if token else name,
     )
