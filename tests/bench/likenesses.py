@@ -12,6 +12,7 @@ from json.encoder import encode_basestring as quoted
 from uuid import UUID
 
 from tests import people
+from workflow.db.queries import words
 from workflow.domain.application import Standing, Status
 from workflow.license_file import Environment
 
@@ -23,6 +24,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "role_grant": ("id", "person", "role", "granted_at"),
     "tenant": ("id", "tenant_id", "company", "time_zone", "created_at"),
     "recipient": ("id", "tenant", "name", "address", "fingerprint", "key_ends_at", "created_at", "changed_at"),
+    "tenant_word": ("tenant", "word"),
     "environment": ("id", "tenant", "name", "label", "license_id", "created_at"),
     "installation": ("id", "installation_id", "keyid", "environment", "first_seen_at", "confirmed_at"),
     "counter": ("name", "value"),
@@ -238,8 +240,10 @@ def _place(rows: Rows, population: Population, environment: int) -> None:
         ends = stamp(population.end + (customer % 700 + 40) * 86_400)
         address, print_ = _address(customer), _digest("certificate", customer)
         name = f"Administrator {customer}"
+        rows["tenant_word"] += [(tenant, word) for word in sorted(words.ends_of(company(customer), tenant_id(customer)))]
         rows["recipient"].append((_id(since, 4, customer), tenant, name, address, print_, ends, at, at))
     rows["environment"].append((here, tenant, ENVIRONMENTS[environment % 3], "", license_id(environment), at))
+    rows["tenant_word"] += [(tenant, word) for word in words.asked(license_id(environment)).words]
     installation = (_id(since, 5, environment), f"inst-{environment}", _digest("platform", environment), here, at, at)
     rows["installation"].append(installation)
 

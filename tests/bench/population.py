@@ -35,12 +35,13 @@ def fill(engine: Engine, population: Population) -> None:
         url = engine.url.render_as_string(hide_password=False)
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as two:
             list(two.map(_fill_part, [(url, population, part) for part in parts]))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SET maintenance_work_mem = '256MB'"))
+            connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         for statement in indexes:
             connection.execute(text(statement))
-        if engine.dialect.name == "postgresql":  # as after a night in use; SQLite in use has no statistics
+    if engine.dialect.name == "postgresql":  # as after a night in use; SQLite in use has no statistics
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
 
 

@@ -83,6 +83,7 @@ GRANTS: Mapping[str, Mapping[Power, str]] = {
     # Customers.
     "counter": {_W: ALL},
     "tenant": _BUSINESS,
+    "tenant_word": {_W: ADD},
     "environment": _BUSINESS,
     "recipient": _BUSINESS,
     # People, and how they sign in.

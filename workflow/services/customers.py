@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from workflow.db import outbox
-from workflow.db.queries import customers
+from workflow.db.queries import customers, words
 from workflow.db.tables import Environment, Tenant
 from workflow.domain.events import SystemFact
 from workflow.domain.roles import Actor, Permission, require
@@ -49,6 +49,7 @@ def add_tenant(session: Session, actor: Actor, *, tenant_id: str, company: str, 
     tenant = Tenant(tenant_id=tenant_id, company=company, time_zone=time_zone, created_at=now)
     session.add(tenant)
     session.flush()  # the environments refer to it
+    words.add(session, tenant.id, words.ends_of(company, tenant_id))
     outbox.record(session, SystemFact("customer.added", str(tenant.id), f"{tenant_id} {company}"), actor, now)
     for name in EnvironmentName:
         add_environment(session, actor, tenant, name, "", now)
@@ -71,6 +72,7 @@ def add_environment(
     )
     session.add(environment)
     session.flush()  # its id is used right away
+    words.add(session, tenant.id, {*words.ends_of(label), *words.asked(environment.license_id).words})
     outbox.record(session, SystemFact("environment.added", str(environment.id), environment.license_id), actor, now)
     return environment
 

@@ -1,6 +1,7 @@
 """Applications with their revisions, requirements and votes."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, bindparam, insert, or_, update
+from sqlalchemy import CursorResult, and_, bindparam, insert, or_, tuple_, update
 from sqlmodel import Session, col, select
 
+from workflow.db.queries import words
 from workflow.db.queries.people import team_of
 from workflow.db.tables import (
     Application,
@@ -34,6 +36,8 @@ from workflow.errors import NotFound
 Part = TypeVar("Part", Revision, RequirementRow, VoteRow)
 
 MOST_IN_HAND = 20
+MOST_DRAFTS = 100
+_NUMBER = re.compile(r"(?:APP-?)?(?:(?P<year>\d{4})-)?(?P<number>\d{1,9})", re.IGNORECASE | re.ASCII)
 _INSERT_VOTE = insert(table_of(VoteRow))
 # Built once: each vote and each signature asks these, and building such a statement costs as much as running it.
 _BY_NUMBER = select(Application).where(Application.number == bindparam("number"))
@@ -240,7 +244,10 @@ def list_applications(session: Session, actor: Actor, page: Page) -> list[Listed
         .order_by(col(Application.updated_at).desc(), col(Application.id).desc())
         .limit(page.limit + 1)
     )
-    for condition in (_visible_to(session, actor), *_filters(page)):
+    conditions = [_visible_to(session, actor), *_filters(page)]
+    if page.search:
+        conditions.append(_found(session, actor, page.search))
+    for condition in conditions:
         query = query.where(condition)
     return [
         ListedApplication(application, company, environment, owner) if company else _drafted(application, owner)
@@ -318,7 +325,7 @@ def decided_by(session: Session, person: UUID, limit: int = 50) -> list[ListedAp
         .join(Environment, col(Environment.id) == col(Application.environment))
         .join(Tenant, col(Tenant.id) == col(Environment.tenant))
         .where(VoteRow.person == person)
-        .order_by(col(VoteRow.id).desc())
+        .order_by(col(VoteRow.at).desc(), col(VoteRow.id).desc())
         .limit(limit)
     )
     return _listed(session, query)
@@ -380,21 +387,38 @@ def _visible_to(session: Session, actor: Actor) -> Any:
     )
 
 
+def _found(session: Session, actor: Actor, search: str) -> Any:
+    """The condition: of a customer that is found by these words, or of this number. A draft has no customer yet: its owner
+    finds it by its title."""
+    looked_for = words.asked(search)
+    drafts = select(Application.id).where(
+        Application.owner == actor.person_id,
+        Application.status == Status.DRAFT.value,
+        col(Application.title).icontains(search, autoescape=True),
+    )
+    of_customer = words.of_environments(session, looked_for, col(Application.environment))
+    if looked_for.environment:
+        of_customer &= col(Environment.name) == looked_for.environment
+    number = col(Application.number).in_(_numbers(session, search))
+    return or_(of_customer, number, col(Application.id).in_(session.exec(drafts.limit(MOST_DRAFTS)).all()))
+
+
+def _numbers(session: Session, search: str) -> list[str]:
+    """The numbers that somebody may mean who types APP-2026-0142, 2026-0142 or 142."""
+    said = _NUMBER.fullmatch(search.strip())
+    if said is None:
+        return []
+    counters = session.exec(select(Counter.name).where(col(Counter.name).startswith("application-", autoescape=True)))
+    years = [said["year"]] if said["year"] else [name.rpartition("-")[2] for name in counters]
+    return [f"APP-{year}-{int(said['number']):04d}" for year in years]
+
+
 def _filters(page: Page) -> list[Any]:
     filters: list[Any] = []
     if page.status:
         filters.append(col(Application.status) == page.status)
     if page.environment:
         filters.append(col(Environment.name) == page.environment)
-    if page.search:
-        like = "%" + page.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        filters.append(or_(col(Application.title).ilike(like, escape="\\"), col(Application.number).ilike(like, escape="\\")))
     if page.after:
-        when, last = page.after
-        filters.append(
-            or_(
-                col(Application.updated_at) < when,
-                and_(col(Application.updated_at) == when, col(Application.id) < last),
-            )
-        )
+        filters.append(tuple_(col(Application.updated_at), col(Application.id)) < page.after)
     return filters

@@ -10,7 +10,7 @@ from sqlalchemy import false, or_, tuple_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from workflow.db.queries import applications
+from workflow.db.queries import applications, words
 from workflow.db.queries.customers import place_of
 from workflow.db.queries.licenses import ListedLicense
 from workflow.db.queries.people import team_of
@@ -26,12 +26,7 @@ def search_tenants(
     """Customers by company, from the one after `after` on; one more than asked for when there are more."""
     query = select(Tenant).order_by(Tenant.company, col(Tenant.id)).limit(limit + 1)
     if search:
-        query = query.where(
-            or_(
-                col(Tenant.company).icontains(search, autoescape=True),
-                col(Tenant.tenant_id).icontains(search, autoescape=True),
-            )
-        )
+        query = query.where(words.of_tenants(session, words.asked(search), col(Tenant.id)))
     if after is not None:
         query = query.where(tuple_(col(Tenant.company), col(Tenant.id)) > after)
     return session.exec(query).all()
@@ -54,15 +49,20 @@ def page_of_licenses(
     if environment:
         query = query.where(Environment.name == environment)
     if search:
-        query = query.where(
-            or_(
-                col(Tenant.company).icontains(search, autoescape=True),
-                col(IssuedLicense.license_id).icontains(search, autoescape=True),
-            )
-        )
+        query = query.where(*_found(session, search))
     if after is not None:
         query = query.where(tuple_(col(IssuedLicense.valid_until), col(IssuedLicense.id)) < after)
     return [ListedLicense(*row) for row in session.exec(query.limit(limit + 1))]
+
+
+def _found(session: Session, search: str) -> list[Any]:
+    """Conditions: of the platform with this License ID, or of a customer that is found by these words."""
+    named = session.exec(select(Environment.id).where(Environment.license_id == search.strip().upper())).first()
+    if named is not None:
+        return [IssuedLicense.environment == named]
+    looked_for = words.asked(search)
+    places = [col(Environment.name) == looked_for.environment] if looked_for.environment else []
+    return [words.of_environments(session, looked_for, col(IssuedLicense.environment)), *places]
 
 
 def versions_visible_to(session: Session, actor: Actor, license_id: str) -> list[ListedLicense]:

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import func, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from workflow.db.ids import new_id
+from workflow.db.queries import words
 from workflow.db.queries.people import team_of
 from workflow.db.tables import Application, Attempt, BounceRow, Delivery, Environment, JobRow, Tenant, table_of
 from workflow.db.upsert import insert_into
@@ -34,7 +35,7 @@ class Asked:
     kind: str = ""
     channel: str = ""
     customer: str = ""
-    """a tenant id, or part of a company's name"""
+    """a tenant ID, or words of a company's name"""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -60,21 +61,26 @@ _LINES = (
 
 def page(session: Session, actor: Actor, asked: Asked, *, before: UUID | None = None, limit: int) -> list[Line]:
     """Up to `limit` messages an actor may see, newest first; only older ones than `before`."""
-    query = _LINES.order_by(col(Delivery.id).desc()).limit(limit)
+    query = _LINES.order_by(col(Delivery.created_at).desc(), col(Delivery.id).desc()).limit(limit)
     if not may(actor, Permission.READ_ALL):
         query = query.where(col(Application.owner).in_(team_of(session, actor)))
     for column, value in ((Delivery.state, asked.state), (Delivery.kind, asked.kind), (Delivery.channel, asked.channel)):
         if value:
             query = query.where(col(column) == value)
     if asked.customer:
-        by_name = col(Tenant.company).icontains(asked.customer, autoescape=True)
-        query = query.where(or_(col(Tenant.tenant_id) == asked.customer, by_name))
+        looked_for = words.asked(asked.customer)
+        query = query.where(words.of_environments(session, looked_for, col(Application.environment)))
+        if looked_for.environment:
+            query = query.where(col(Environment.name) == looked_for.environment)
     if asked.since:
         query = query.where(col(Delivery.created_at) >= asked.since)
     if asked.until:
         query = query.where(col(Delivery.created_at) < asked.until)
     if before:
-        query = query.where(col(Delivery.id) < before)
+        at = session.exec(select(Delivery.created_at).where(Delivery.id == before)).one_or_none()
+        if at is None:
+            return []
+        query = query.where(tuple_(col(Delivery.created_at), col(Delivery.id)) < (at, before))
     return [Line(*row) for row in session.exec(query)]
 
 

@@ -176,14 +176,17 @@ def lock_installation(session: Session, installation_id: str, keyid: str) -> Ins
     ).one_or_none()
 
 
-def installations(session: Session) -> Sequence[tuple[Installation, str, str]]:
-    """Every installation with its company and environment, unconfirmed ones first."""
-    return session.exec(
+def installations(session: Session, limit: int = 100) -> Sequence[tuple[Installation, str, str]]:
+    """Installations with their company and environment: those that wait to be confirmed, then those confirmed, newest first."""
+    query = (
         select(Installation, Tenant.company, Environment.name)
         .join(Environment, col(Environment.id) == col(Installation.environment))
         .join(Tenant, col(Tenant.id) == col(Environment.tenant))
-        .order_by(col(Installation.confirmed_at).is_not(None), col(Installation.id).desc())
-    ).all()
+        .order_by(col(Installation.id).desc())
+        .limit(limit)
+    )
+    waiting = session.exec(query.where(col(Installation.confirmed_at).is_(None))).all()
+    return [*waiting, *session.exec(query.where(col(Installation.confirmed_at).is_not(None)))][:limit]
 
 
 def unconfirmed_for(session: Session, license_row: UUID) -> int:

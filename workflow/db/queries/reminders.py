@@ -67,8 +67,7 @@ def page(
 
 def recent(session: Session, actor: Actor, limit: int = 100) -> Sequence[ListedReminder]:
     """Reminders of licenses that an actor may see, latest first."""
-    query = _visible(session, actor).order_by(col(Reminder.created_at).desc(), col(Reminder.days_ahead)).limit(limit)
-    return [(row[0], row[1], row[2]) for row in session.exec(query)]
+    return page(session, actor, limit=limit)[:limit]
 
 
 def _visible(session: Session, actor: Actor) -> Any:

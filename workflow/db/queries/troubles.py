@@ -23,12 +23,15 @@ def keys_ending(session: Session, before: datetime, limit: int = 50) -> Sequence
 def troubled_mail(session: Session, since: datetime, limit: int = 20) -> Sequence[Delivery]:
     """Messages of which nobody knows whether they arrived, however old, and those refused or given back since an instant."""
     doubtful = session.exec(
-        select(Delivery).where(Delivery.state == DeliveryState.IN_DOUBT).order_by(col(Delivery.created_at).desc()).limit(limit)
+        select(Delivery)
+        .where(Delivery.state == DeliveryState.IN_DOUBT)
+        .order_by(col(Delivery.created_at).desc(), col(Delivery.id).desc())
+        .limit(limit)
     ).all()
     refused = session.exec(
         select(Delivery)
         .where(col(Delivery.state).in_((DeliveryState.REFUSED, DeliveryState.BOUNCED)), col(Delivery.created_at) >= since)
-        .order_by(col(Delivery.created_at).desc())
+        .order_by(col(Delivery.created_at).desc(), col(Delivery.id).desc())
         .limit(limit)
     ).all()
     return [*doubtful, *refused]

@@ -5,7 +5,7 @@ Constraints carry meaning: "only once" is always a unique key, never a query fol
 
 from workflow.db.tables.applications import Application, EscalationRow, PolicyRow, RequirementRow, Revision, VoteRow
 from workflow.db.tables.base import NAMES, DeskTable, table_of
-from workflow.db.tables.customers import Counter, Environment, Recipient, Tenant
+from workflow.db.tables.customers import Counter, Environment, Recipient, Tenant, TenantWord
 from workflow.db.tables.deliveries import Attempt, BounceRow, Delivery, FoldedLetter, PortalCode, PortalLink, Reminder
 from workflow.db.tables.history import CheckpointRow, EventRow, EventStream, FindingRow
 from workflow.db.tables.licenses import Installation, IssuedLicense, Receipt, Revocation, RevocationListRow
@@ -61,6 +61,7 @@ __all__ = [
     "SecondFactor",
     "SignedIn",
     "Tenant",
+    "TenantWord",
     "Throttle",
     "VoteRow",
     "table_of",

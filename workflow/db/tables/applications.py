@@ -17,7 +17,9 @@ class Application(DeskTable, table=True):
 
     __table_args__ = (
         one_of("status", Status, "status"),
+        Index("ix_application_updated", "updated_at", "id"),
         Index("ix_application_status_updated", "status", "updated_at", "id"),
+        Index("ix_application_submitted", "submitted_at", "id"),
         Index("ix_application_owner_updated", "owner", "updated_at", "id"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -114,11 +116,11 @@ class VoteRow(DeskTable, table=True):
     """
 
     __tablename__ = "vote"
-    __table_args__ = (UniqueConstraint("application", "revision", "person"),)
+    __table_args__ = (UniqueConstraint("application", "revision", "person"), Index("ix_vote_person_at", "person", "at", "id"))
     id: UUID = Field(default_factory=new_id, primary_key=True)
     application: UUID = Field(foreign_key="application.id")
     revision: int
-    person: UUID = Field(foreign_key="person.id", index=True)
+    person: UUID = Field(foreign_key="person.id")
     on_behalf_of: UUID | None = Field(default=None, foreign_key="person.id")
     choice: str
     comment: str = Field(sa_column=Column(Text, nullable=False))

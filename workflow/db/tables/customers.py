@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Text, UniqueConstraint
+from sqlalchemy import Column, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from workflow.db.ids import new_id
@@ -15,11 +15,23 @@ from workflow.domain.terms import EnvironmentName
 class Tenant(DeskTable, table=True):
     """A customer."""
 
+    __table_args__ = (Index("ix_tenant_company", "company", "id"),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: str = Field(unique=True, max_length=64)
     company: str = Field(max_length=200)
     time_zone: str
     created_at: datetime = moment()
+
+
+class TenantWord(DeskTable, table=True):
+    """What a customer is found by: see `workflow.db.queries.words`. PostgreSQL compares it sign by sign, as SQLite does: a word
+    and everything that begins with it stand together.
+    """
+
+    __tablename__ = "tenant_word"
+    __table_args__ = (Index("ix_tenant_word_word", "word", "tenant"),)
+    tenant: UUID = Field(foreign_key="tenant.id", primary_key=True)
+    word: str = Field(primary_key=True, sa_type=String(40).with_variant(String(40, collation="C"), "postgresql"))
 
 
 class Environment(DeskTable, table=True):
@@ -47,6 +59,13 @@ class Recipient(DeskTable, table=True):
         one_of("key_kind", KeyKind, "key_kind"),
         one_of("trust", Trust, "trust"),
         one_of("language", LANGUAGES, "language"),
+        Index(
+            "ix_recipient_key_ends",
+            "key_ends_at",
+            "id",
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant: UUID = Field(foreign_key="tenant.id", index=True)

@@ -19,7 +19,10 @@ class Delivery(DeskTable, table=True):
     __table_args__ = (
         UniqueConstraint("license", "recipient", "channel", "kind", "round"),
         one_of("state", DeliveryState, "state"),
-        Index("ix_delivery_state_created", "state", "created_at"),
+        Index("ix_delivery_created", "created_at", "id"),
+        Index("ix_delivery_state_created", "state", "created_at", "id"),
+        Index("ix_delivery_kind_created", "kind", "created_at", "id"),
+        Index("ix_delivery_channel_created", "channel", "created_at", "id"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     job: UUID = Field(foreign_key="job.id", unique=True)
@@ -124,7 +127,10 @@ class PortalCode(DeskTable, table=True):
 class Reminder(DeskTable, table=True):
     """Once per license, expiry, step and recipient: the primary key says so."""
 
-    __table_args__ = (one_of("state", ReminderState, "state"),)
+    __table_args__ = (
+        one_of("state", ReminderState, "state"),
+        Index("ix_reminder_created", "created_at", "license", "days_ahead", "recipient"),
+    )
     license: UUID = Field(foreign_key="license.id", primary_key=True)
     expiry: date = Field(primary_key=True)
     days_ahead: int = Field(primary_key=True)

@@ -26,7 +26,8 @@ class EventRow(DeskTable, table=True):
     __table_args__ = (
         UniqueConstraint("stream", "sequence"),
         Index("ix_event_at", "at", "id"),
-        Index("ix_event_actor", "actor", "id"),
+        Index("ix_event_actor_at", "actor", "at", "id"),
+        Index("ix_event_type_at", "type", "at", "id"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     stream: str = Field(foreign_key="event_stream.stream", max_length=40)

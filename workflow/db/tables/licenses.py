@@ -20,6 +20,8 @@ class IssuedLicense(DeskTable, table=True):
         UniqueConstraint("application"),
         UniqueConstraint("payload_sha256"),
         one_of("standing", Standing, "standing"),
+        Index("ix_license_until", "valid_until", "id"),
+        Index("ix_license_standing_until", "standing", "valid_until", "id"),
         Index(
             "uq_license_one_activated",
             "license_id",
@@ -54,7 +56,7 @@ class IssuedLicense(DeskTable, table=True):
     first_day: date
     last_day: date
     valid_from: datetime = moment()
-    valid_until: datetime = moment(index=True)
+    valid_until: datetime = moment()
     grace_until: datetime = moment()
     issued_at: datetime = moment()
     delivered_at: datetime | None = moment(nullable=True)
@@ -93,7 +95,15 @@ class RevocationListRow(DeskTable, table=True):
 class Installation(DeskTable, table=True):
     """A platform that sent receipts. Nothing it says counts until an operator confirms its key's fingerprint."""
 
-    __table_args__ = (UniqueConstraint("installation_id", "keyid"),)
+    __table_args__ = (
+        UniqueConstraint("installation_id", "keyid"),
+        Index(
+            "ix_installation_unconfirmed",
+            "id",
+            sqlite_where=text("confirmed_at IS NULL"),
+            postgresql_where=text("confirmed_at IS NULL"),
+        ),
+    )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     installation_id: str = Field(max_length=100)
     keyid: str = Field(max_length=64)

@@ -25,6 +25,12 @@ class JobRow(DeskTable, table=True):
         ),
         Index("ix_job_ref", "ref"),
         Index(
+            "ix_job_cancelled",
+            "id",
+            sqlite_where=text("state = 'cancelled'"),
+            postgresql_where=text("state = 'cancelled'"),
+        ),
+        Index(
             "ix_job_dead",
             "id",
             sqlite_where=text("state = 'dead'"),

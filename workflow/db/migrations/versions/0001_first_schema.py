@@ -65,6 +65,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant")),
         sa.UniqueConstraint("tenant_id", name=op.f("uq_tenant_tenant_id")),
     )
+    with op.batch_alter_table("tenant", schema=None) as batch_op:
+        batch_op.create_index("ix_tenant_company", ["company", "id"], unique=False)
+
+    op.create_table(
+        "tenant_word",
+        sa.Column("tenant", sa.Uuid(), nullable=False),
+        sa.Column("word", sa.String(length=40).with_variant(sa.String(40, collation="C"), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_tenant_word_tenant")),
+        sa.PrimaryKeyConstraint("tenant", "word", name=op.f("pk_tenant_word")),
+    )
+    with op.batch_alter_table("tenant_word", schema=None) as batch_op:
+        batch_op.create_index("ix_tenant_word_word", ["word", "tenant"], unique=False)
+
     op.create_table(
         "throttle",
         sa.Column("key", sa.String(length=300), nullable=False),
@@ -108,8 +121,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("stream", "sequence", name=op.f("uq_event_stream_sequence")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
-        batch_op.create_index("ix_event_actor", ["actor", "id"], unique=False)
+        batch_op.create_index("ix_event_actor_at", ["actor", "at", "id"], unique=False)
         batch_op.create_index("ix_event_at", ["at", "id"], unique=False)
+        batch_op.create_index("ix_event_type_at", ["type", "at", "id"], unique=False)
 
     op.create_table(
         "person",
@@ -162,6 +176,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "address", name=op.f("uq_recipient_tenant_address")),
     )
     with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_recipient_key_ends",
+            ["key_ends_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_recipient_tenant"), ["tenant"], unique=False)
 
     op.create_table(
@@ -217,6 +238,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_application_owner_updated", ["owner", "updated_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_application_renews"), ["renews"], unique=False)
         batch_op.create_index("ix_application_status_updated", ["status", "updated_at", "id"], unique=False)
+        batch_op.create_index("ix_application_submitted", ["submitted_at", "id"], unique=False)
+        batch_op.create_index("ix_application_updated", ["updated_at", "id"], unique=False)
 
     op.create_table(
         "idempotency_key",
@@ -245,6 +268,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_installation_environment"), ["environment"], unique=False)
+        batch_op.create_index(
+            "ix_installation_unconfirmed",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("confirmed_at IS NULL"),
+            postgresql_where=sa.text("confirmed_at IS NULL"),
+        )
 
     op.create_table(
         "job",
@@ -271,6 +301,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_job_dedupe_key")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_job_cancelled",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'cancelled'"),
+            postgresql_where=sa.text("state = 'cancelled'"),
+        )
         batch_op.create_index(
             "ix_job_dead",
             ["id"],
@@ -402,7 +439,8 @@ def upgrade() -> None:
             sqlite_where=sa.text("standing = 'issued'"),
             postgresql_where=sa.text("standing = 'issued'"),
         )
-        batch_op.create_index(batch_op.f("ix_license_valid_until"), ["valid_until"], unique=False)
+        batch_op.create_index("ix_license_standing_until", ["standing", "valid_until", "id"], unique=False)
+        batch_op.create_index("ix_license_until", ["valid_until", "id"], unique=False)
         batch_op.create_index(
             "ix_license_watched",
             ["next_reminder_at"],
@@ -532,7 +570,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("application", "revision", "person", name=op.f("uq_vote_application_revision_person")),
     )
     with op.batch_alter_table("vote", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_vote_person"), ["person"], unique=False)
+        batch_op.create_index("ix_vote_person_at", ["person", "at", "id"], unique=False)
 
     op.create_table(
         "revocation",
@@ -601,7 +639,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_delivery_application"), ["application"], unique=False)
-        batch_op.create_index("ix_delivery_state_created", ["state", "created_at"], unique=False)
+        batch_op.create_index("ix_delivery_channel_created", ["channel", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_delivery_created", ["created_at", "id"], unique=False)
+        batch_op.create_index("ix_delivery_kind_created", ["kind", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_delivery_state_created", ["state", "created_at", "id"], unique=False)
 
     op.create_table(
         "attempt",
@@ -679,6 +720,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("license", "expiry", "days_ahead", "recipient", name=op.f("pk_reminder")),
         sa.UniqueConstraint("job", name=op.f("uq_reminder_job")),
     )
+    with op.batch_alter_table("reminder", schema=None) as batch_op:
+        batch_op.create_index("ix_reminder_created", ["created_at", "license", "days_ahead", "recipient"], unique=False)
+
     op.create_table(
         "portal_link",
         sa.Column("id", sa.Uuid(), nullable=False),
