@@ -67,6 +67,7 @@ def _settings(*queues: str) -> dict[str, Any]:
         "task_default_queue": queues[0],
         "task_queues": [Queue(queue) for queue in queues],
         "task_create_missing_queues": False,
+        "worker_consumer": "workers.consumer:Consumer",
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_hijack_root_logger": False,

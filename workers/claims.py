@@ -23,6 +23,9 @@ log = logging.getLogger("workers")
 PATIENCE = 30
 """What is claimed in one message is begun within this part of a lease, ten seconds of five minutes, or given back."""
 
+MOST_IDS = 1_000
+"""A message with more ids than this is not ours; the relay sends 25 at most. What it names comes back by itself."""
+
 Read = TypeVar("Read")
 ReadAll = Callable[[Sequence[ClaimedJob]], Mapping[UUID, Read]]
 
@@ -113,11 +116,14 @@ def _read_for_all(claimed: Sequence[ClaimedJob], read: ReadAll[Read]) -> Mapping
 
 def _claim(kind: Job, job_ids: Sequence[str], claimant: Claimant) -> list[ClaimedJob]:
     ids: list[UUID] = []
+    if len(job_ids) > MOST_IDS:
+        log.error("a message held %d job ids, more than any of ours; dropped", len(job_ids))
+        return []
     for job_id in job_ids:
         try:
             ids.append(UUID(job_id))
         except (ValueError, TypeError, AttributeError):
-            log.error("a message held %r instead of a job id; dropped", job_id)
+            log.error("a message held %.60r instead of a job id; dropped", job_id)
     if not ids:
         return []
     with transaction(claimant.engine) as session:

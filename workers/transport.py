@@ -1,19 +1,24 @@
-"""Kombu's Redis transport with two repairs; `workers.app` puts it in the place of kombu's own. Both are for a server that goes
-away under load, after which a worker of kombu 5.7.0 ends or, worse, lives and takes nothing.
+"""Kombu's Redis transport with three repairs; `workers.app` puts it in the place of kombu's own. Two are for a server that
+goes away under load, after which a worker of kombu 5.7.0 ends or, worse, lives and takes nothing.
 
 - A connection without a client is asked for its host name, and the worker exits with `'NoneType' object has no attribute
   'hostname'`. A lost connection is what it is, so it is reported as one and the worker connects again.
 - An acknowledgement that the server did not hear is logged, and the message goes on to count as one in hand. When all that a
   worker may have in hand are such, it never asks for another one, and since it asks for nothing it never notices that its
   connection is gone. The server gives the message out again in time, to be let go; for the worker it is over.
+- What somebody put into a queue and is no message ends the worker. It is gone from the queue, and the next one is read.
 """
 
+import logging
+from queue import Empty
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+log = logging.getLogger("workers.transport")
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types
@@ -45,6 +50,13 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types
         if getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the connection to the broker is gone")
         return super()._connparams(asynchronous)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            log.exception("what a queue held is no message; dropped")
+            raise Empty from None
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types

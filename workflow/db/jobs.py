@@ -90,6 +90,16 @@ def _take(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
 _DUE = JOB.c.next_at <= bindparam("due_at")
 _TAKE_ANY = _take(_DUE)
 _TAKE_URGENT = _take(_DUE, or_(JOB.c.kind != Job.LETTER, JOB.c.next_at <= bindparam("letters_due_at")))
+_KINDS = frozenset(each.value for each in Job)
+_REFUSE = (
+    update(JOB)
+    .where(JOB.c.id.in_(bindparam("unknown", expanding=True)), JOB.c.published >= bindparam("rounds"))
+    .values(state=JobState.DEAD, done_at=bindparam("at"), last_error=bindparam("why"))
+)
+UNKNOWN_ROUNDS = 10
+"""How often a job of a kind that this release does not know comes up before it is refused: ten minutes, in which a relay that
+is older than the pages may be replaced."""
+_UNKNOWN = "No relay of this release knows this kind of work. Update relay and workers, then retry; or somebody edited the row."
 _FAIL_REMINDER = (
     update(_REMINDER).where(_REMINDER.c.job == bindparam("by_job")).values(state=ReminderState.FAILED, reason=bindparam("why"))
 )
@@ -130,11 +140,17 @@ def take_due(session: Session, now: datetime, lease: timedelta, limit: int = 500
     """Marks up to `limit` due jobs as published and returns them; leases that ran out are due again. Letters wait while
     anything else is due, though not for longer than `COURTESY`: they tell of licenses, they are none.
 
-    Commit before publishing: a job published twice is harmless, a job marked and not published comes back.
+    Commit before publishing: a job published twice is harmless, a job marked and not published comes back. One of a kind that
+    nobody knows is never published; it is dead after `UNKNOWN_ROUNDS`, for an operator to see.
     """
     again = now + min(REPUBLISH_AFTER, max(lease, timedelta(seconds=2)))
     terms = {"due_at": now, "letters_due_at": now - COURTESY, "again": again, "most": limit}
-    return _taken(session, _TAKE_URGENT, terms) or _taken(session, _TAKE_ANY, terms)
+    due = _taken(session, _TAKE_URGENT, terms) or _taken(session, _TAKE_ANY, terms)
+    unknown = [job.id for job in due if job.kind not in _KINDS]
+    if unknown:
+        refused = {"unknown": unknown, "rounds": UNKNOWN_ROUNDS, "at": now, "why": _UNKNOWN}
+        session.connection().execute(_REFUSE, refused)
+    return [job for job in due if job.kind in _KINDS]
 
 
 def _taken(session: Session, take: ReturningUpdate[Any], terms: dict[str, Any]) -> list[DueJob]:
