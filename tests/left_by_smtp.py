@@ -16,13 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from workflow.license_file import LICENSE_TYPE
-from workflow.mail.letters import LICENSE_MEDIA_TYPE
-
 VARIABLE = "TESTS_LEFT_BY_SMTP"
 """Names the directory where all processes of a run keep what left; inherited from the one that started them."""
 
-CLEAR = (LICENSE_TYPE.encode(), LICENSE_MEDIA_TYPE.encode(), b'"license_id":')
+CLEAR = (b"application/vnd.serviceme.license", b'"license_id":')
 """What is in a license file and its payload, and in the part of a letter that brings one, but in no letter's words."""
 
 DEEP = 4
