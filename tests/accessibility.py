@@ -8,12 +8,23 @@ from playwright.sync_api import Page, ViewportSize
 WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _ALL: dict[str, Any] = {"resultTypes": ["violations"]}
+_OF_WCAG: dict[str, Any] = _ALL | {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 _OF_COLORS: dict[str, Any] = _ALL | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
 def complaints(page: Page) -> list[str]:
     """What is wrong with the page as it is shown: rules of WCAG, sideways scrolling."""
     return _violations(page, _ALL) + (["scrolls sideways"] if scrolls_sideways(page) else [])
+
+
+def complaints_about_letter(page: Page) -> list[str]:
+    """What is wrong by WCAG with a letter, which a mailbox shows inside its own page and landmarks."""
+    return _violations(page, _OF_WCAG)
+
+
+def complaints_about_colors(page: Page) -> list[str]:
+    """What is too faint to read, or a link by its color alone."""
+    return _violations(page, _OF_COLORS)
 
 
 def scrolls_sideways(page: Page) -> bool:
@@ -31,7 +42,7 @@ def complaints_in_every_look(page: Page) -> list[str]:
         page.emulate_media(color_scheme=theme)
         for size in (WIDE, PHONE):
             page.set_viewport_size(size)
-            found = complaints(page) if theme == "light" else _violations(page, _OF_COLORS)
+            found = complaints(page) if theme == "light" else complaints_about_colors(page)
             wrong += [f"{size['width']} {theme}: {each}" for each in found]
     page.set_viewport_size(WIDE)
     page.emulate_media(color_scheme="light")

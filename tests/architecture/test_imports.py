@@ -21,7 +21,7 @@ TASKS = {
 }
 FOREIGN = {
     *("aiosmtplib", "alembic", "amqp", "annotated_types", "anyio", "argon2", "billiard", "celery", "cffi", "click"),
-    *("cryptography", "css_inline", "dateutil", "dns", "email_validator", "greenlet", "idna", "jinja2", "kombu"),
+    *("cryptography", "css_inline", "dateutil", "dns", "email_validator", "greenlet", "icalendar", "idna", "jinja2", "kombu"),
     *("lucide", "mako", "markupsafe", "packaging", "psycopg", "pydantic", "pydantic_core", "redis", "six"),
     *("sqlalchemy", "sqlmodel", "typing_extensions", "typing_inspection", "tzdata", "tzlocal", "vine", "yaml"),
 }

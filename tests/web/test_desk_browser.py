@@ -183,6 +183,8 @@ def pages_of(made: dict[str, str]) -> dict[str, list[str]]:
             f"/people/{made['person']}",
             "/profile/security",
             "/operations",
+            "/settings/letters",
+            "/settings/letters?letter=digest_decisions&language=zh",
         ],
         "administrator": ["/"],
         "auditor": ["/operations", "/audit", f"/audit?application={made['delivered']}", "/audit?person=nobody-like-this"],

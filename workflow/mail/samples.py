@@ -94,6 +94,41 @@ FINDINGS = (
 )
 LIST_URL = DESK.url + "/api/v1/revocations"
 
+TITLES = {
+    "license_delivery": "License delivery",
+    "portal_link": "Download link",
+    "portal_code": "One-time code",
+    "approval_requested": "Approval needed",
+    "approval_requested-revised": "Approval needed, changed",
+    "approval_reminder": "Approval overdue",
+    "approval_reminder-early": "Approval, reminder",
+    "approval_escalated": "Approval, escalated",
+    "digest_decisions": "Digest of approvals",
+    "digest_decisions-one": "Digest of one approval",
+    "approved": "Approved",
+    "changes_requested": "Sent back",
+    "rejected": "Rejected",
+    "withdrawn": "Withdrawn",
+    "delivered": "Delivered",
+    "activated": "Activated",
+    "not_activated": "Not activated yet",
+    "needs_attention": "Needs attention",
+    "digest_troubles": "Digest of what stopped",
+    "expiry_reminder": "Reminder, 7 days",
+    "expiry_reminder-admin-today": "Reminder, last day",
+    "expiry_reminder-successor": "Reminder, version sent",
+    "expired": "License ended",
+    "expired-successor": "License ended, version sent",
+    "revoked": "Revoked",
+    "revoked-successor": "Revoked and replaced",
+    "invitation": "Invitation",
+    "invitation-password": "New password",
+    "credentials_changed": "Account changed",
+    "credentials_changed-token": "Token made",
+    "history_doubted": "History in doubt",
+}
+"""What operators call each of them, in the order of the path."""
+
 
 def every_letter(language: str = "en") -> dict[str, Letter]:
     """Each letter by name, with a second form where one exists."""

@@ -27,6 +27,13 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+FRAMED_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""For a document that our own pages show in a frame: it has inline styles, and nothing in it runs, loads, posts or leads away,
+also when somebody opens it by itself."""
 ONE_YEAR = 31_536_000
 
 log = logging.getLogger("licdesk.web")
@@ -105,8 +112,10 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                framed = "X-Frame-Options" in headers  # such an answer says itself who may show it, and what it may do
                 for name, value in self.headers.items():
-                    headers[name] = value
+                    if not (framed and name in FRAMED_HEADERS):
+                        headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
