@@ -24,7 +24,7 @@ from tests.mail.test_certificates import certificate_with
 from tests.servers import NotHere, SmtpCatcher, plain_text, smtp_catcher
 from tests.workers.company import SENDER, Company, company_on
 from workflow.database import create_engine, transaction
-from workflow.db.tables import Delivery, IssuedLicense, Tenant
+from workflow.db.tables import Delivery, IssuedLicense, JobRow, Tenant
 from workflow.domain.delivery import Channel, Trust
 from workflow.domain.events import Job
 from workflow.mail.demo_keys import Authority, DemoFiles, key_pem, make_authority, make_recipient, make_signer
@@ -226,3 +226,24 @@ def test_a_changed_message_is_opened_by_no_program(mailroom: Mailroom, kind: str
     changed = message[:place] + (b"A" if message[place : place + 1] != b"A" else b"B") + message[place + 1 :]
     with pytest.raises(Refused):
         mailroom.reader(kind, program).opened(changed)
+
+
+def test_a_desk_without_an_openpgp_key_sends_nothing_until_it_has_one(mailroom: Mailroom) -> None:
+    """Not unsigned, and not by another way: what is missing can be set, and then it goes out."""
+    company, desk_key = mailroom.company, mailroom.company.here.openpgp
+    address = address_of("later")
+    mailroom.add("later", key=mailroom.gnupg.add_key(f"Reader <{address}>", "ed25519", "cv25519"))
+    company.here = replace(company.here, openpgp=None)
+    mailroom.deliver(["later"], "DEV")
+    (job,) = (each for each in company.jobs(Job.DELIVER) if each.state == "pending")
+    assert "LICDESK_MAIL_OPENPGP_KEY" in (job.last_error or "")
+    assert mailroom.sent_to("later") == []
+    company.here = replace(company.here, openpgp=desk_key)
+    with transaction(company.engine) as session:
+        waiting = session.get(JobRow, job.id)
+        assert waiting is not None
+        waiting.next_at = wall_now()
+    company.run(Job.DELIVER)
+    issued, row = mailroom.issued_for("later")
+    assert (row.channel, row.state) == (Channel.OPENPGP, "accepted")
+    assert the_file(mailroom.reader("later", "gpg").opened(mailroom.sent_to("later")[0]))[1] == issued.envelope
