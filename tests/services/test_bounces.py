@@ -1,7 +1,8 @@
 """What came back changes what it proves and nothing else: once, whoever writes it and however often."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,11 +13,11 @@ from tests.builders import NOW, WEI, YU, Office
 from tests.mail.reports import absence, prose, report
 from workflow.db import jobs
 from workflow.db.queries import deliveries, ledger
-from workflow.db.tables import BounceRow, Delivery, EventRow, JobRow
+from workflow.db.tables import BounceRow, Delivery, EventRow, JobRow, Recipient, Reminder, Tenant
 from workflow.domain.bounces import Outcome, Proof, Tags
 from workflow.domain.delivery import Channel
 from workflow.mail.bounces import read
-from workflow.services import bounces, delivery
+from workflow.services import bounces, delivery, reminders
 from workflow.times import wall_now
 
 TAGS = Tags("bounce@desk.example", bytes(range(32)))
@@ -253,3 +254,42 @@ def test_only_so_many_are_read_in_an_hour_about_one_message_and_in_a_minute_at_a
     assert about_one == [None] * bounces.AN_HOUR_FOR_ONE + [Outcome.DROPPED]
     assert unmarked == [None] * bounces.A_MINUTE_UNMARKED + [Outcome.LATER]
     assert (other, later) == (None, None)  # a storm without marks keeps no proven bounce out
+
+
+# Reminders
+
+
+def test_a_reminder_that_came_back_has_failed_and_the_backup_contact_is_reminded(office: Office) -> None:
+    number = office.activated()
+    issued = office.license_of(number)
+    with office.work() as session:
+        tenant = session.exec(select(Tenant)).one()
+        office.add_recipient(session, tenant, "Li Na", "li.na@harbourline.example")
+        session.exec(select(Recipient).where(Recipient.address == "li.na@harbourline.example")).one().backup = True
+    office.now = datetime.combine(issued.last_day, time(9), UTC) - timedelta(days=7)
+    with office.work() as session:
+        reminders.queue_due(session, office.desk, office.now)
+    with office.work() as session:
+        row = session.exec(select(Reminder).where(Reminder.recipient == WEI, Reminder.state == "queued")).one()
+    assert row.job is not None
+    job = office.claim(row.job)
+    about: dict[str, Any] = {
+        "kind": "expiry_reminder",
+        "application": issued.application,
+        "issued": None,
+        "channel": Channel.SIGNED,
+    }
+    built = office.message(number, job, WEI, **about)
+    with office.work() as session:
+        marked = delivery.mark_sending(session, job, None, built, office.now, wall_now())
+    with office.work() as session:
+        jobs.finish(session, job, wall_now())
+        answer: dict[str, Any] = {"code": 250, "reply": "ok", "resolved_by": None}
+        delivery.record_accepted(session, bounces.READER, office.desk.policy, marked, **answer, now=office.now)
+    assert come_back(office, report(envelope_id=TAGS.tag(job.id))) is Outcome.BOUNCED
+    with office.work() as session:
+        told = {each.recipient: each for each in session.exec(select(Reminder).where(Reminder.days_ahead == row.days_ahead))}
+    assert (told[WEI].state, "user unknown" in str(told[WEI].reason)) == ("failed", True)
+    assert told["li.na@harbourline.example"].state == "queued"
+    assert office.said(number)[-1] == "reminder.bounced"
+    assert "needs_attention" not in [letter for letter, _ in office.letters(number)]

@@ -3,6 +3,7 @@
 The database is the truth and beat only wakes the scan, so an outage is caught up by the next scan.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from workflow.services.desk import Desk
 CLOCK = system("clock")
 END_NOTICE = -1
 """The step after the last one: the notice that the last usable day has passed."""
+Reader = tuple[UUID, str, str]
+"""Who is reminded: id, name and address."""
 NUDGE_DAYS = (3, 10)
 """Days after delivery at which someone is asked why the file is not in force."""
 
@@ -79,9 +82,13 @@ def record_sent(
 def record_bounced(
     session: Session, actor: Actor, reminder: Reminder, issued: IssuedLicense, reply: str, now: datetime
 ) -> None:
-    """The reminder came back: it has failed, and the page says so."""
+    """The reminder came back: it has failed, and the page says so. The customer's backup contacts are reminded instead, each of
+    one step once."""
     reminder.state, reminder.reason = ReminderState.FAILED, f"It came back: {reply}"
     application = applications.get_application_by_id(session, issued.application)
+    _, tenant = customers.environment_with_tenant(session, issued.environment)
+    backups = [each for each in customers.recipients_of_tenant(session, tenant.id) if each.backup]
+    _queue_for(session, issued, reminder.days_ahead, [(each.id, each.name, each.address) for each in backups], now, None)
     fact = ReminderBounced(issued.license_id, issued.version, reminder.days_ahead, reminder.recipient, reply)
     outbox.record(session, fact, actor, now, application=application)
 
@@ -144,9 +151,15 @@ def _look_at(session: Session, desk: Desk, issued: IssuedLicense, now: datetime)
 
 def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, skipped: str | None) -> None:
     application = applications.get_application_by_id(session, issued.application)
+    _queue_for(session, issued, step, _audience(session, application), now, skipped)
+
+
+def _queue_for(
+    session: Session, issued: IssuedLicense, step: int, readers: Sequence[Reader], now: datetime, skipped: str | None
+) -> None:
     rows: list[dict[str, Any]] = []
     jobs: list[dict[str, Any]] = []
-    for who, name, address in _audience(session, application):
+    for who, name, address in readers:
         job_id = None
         if skipped is None:
             key = f"remind:{issued.id}:{issued.last_day.isoformat()}:{step}:{address}"
@@ -170,9 +183,9 @@ def _queue(session: Session, issued: IssuedLicense, step: int, now: datetime, sk
     reminders.insert_missing(session, rows)
 
 
-def _audience(session: Session, application: Application) -> list[tuple[UUID, str, str]]:
+def _audience(session: Session, application: Application) -> list[Reader]:
     """The recipients of the license and the liaison who applied; nobody twice."""
-    found: dict[str, tuple[UUID, str, str]] = {}
+    found: dict[str, Reader] = {}
     for recipient_id in recipients_of(session, application):
         recipient = customers.get_recipient(session, recipient_id)
         found[recipient.address] = (recipient.id, recipient.name, recipient.address)
