@@ -56,6 +56,7 @@ class Fleet:
     in_doubt: InDoubt = InDoubt.VERIFY
     archive: Mapping[str, str] = field(default_factory=dict)
     """LICDESK_MAIL_ARCHIVE and what belongs to it; the Maildir of the mail server when empty"""
+    max_attempts: int = 8
     postfix_log: Path | None = None
     """where messages are counted while a Postfix takes them"""
     smtp_port: int = field(default_factory=lasting_port)
@@ -205,6 +206,17 @@ class Fleet:
             for each in held:
                 operations.retry_job(session, self.company.operator, each.job, wall_now())
 
+    def dead_jobs(self) -> list[JobRow]:
+        """What waits for an operator."""
+        with reading(self.company.engine) as session:
+            return list(session.exec(select(JobRow).where(JobRow.state == JobState.DEAD)).all())
+
+    def retry_dead(self) -> None:
+        """The operator gives every one of them new attempts."""
+        for job in self.dead_jobs():
+            with transaction(self.company.engine) as session:
+                operations.retry_job(session, self.company.operator, job.id, wall_now())
+
     @staticmethod
     def when_it_answers(ask: Callable[[], Answer]) -> Answer:
         """What `ask` gives, as soon as the database that a test has killed is back."""
@@ -283,6 +295,7 @@ class Fleet:
 
     def _mail(self) -> dict[str, str]:
         return {
+            "LICDESK_MAX_ATTEMPTS": str(self.max_attempts),
             "LICDESK_SMTP_PORT": str(self.smtp_port),
             "LICDESK_SMTP_TLS": "none",
             "LICDESK_MAIL_SENDER": SENDER,

@@ -1,6 +1,8 @@
 """kill -9 under load, a broker that forgets, a database and a mail server that go away; then everything is counted."""
 
+import os
 import random
+import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -135,3 +137,25 @@ def settle_and_count(fleet: Fleet, numbers: Sequence[str]) -> None:
     sent = [each for each in count.owed if each.license]
     assert [count.received[each.message_id] for each in sent] == [1] * 4
     assert sorted(str(each.resolved_by) for each in sent) == ["None", "None", "archive", "archive"]
+
+
+def test_a_job_that_kills_its_worker_is_dead_after_its_attempts_and_takes_no_other_along(fleet: Fleet) -> None:
+    """What to look at stands on the page: the job's kind, its application, and what became of its workers."""
+    numbers = fleet.applied("T-9", 3)
+    fleet.max_attempts = 2
+    fleet.restart("general")
+    for _ in range(2):
+        fleet.steps.ask(Step.GENERAL_CLAIMED)
+        fleet.approve(numbers[0])
+        wait_until(lambda: bool(fleet.steps.reached()), 60, "a worker has claimed it")
+        os.kill(fleet.steps.reached() or 0, signal.SIGKILL)
+    for number in numbers[1:]:
+        fleet.approve(number)
+    fleet.wait_until_quiet()
+    (dead,) = fleet.dead_jobs()
+    assert dead.last_error == "Its worker died 2 times while doing this. Look at the worker's log, then retry."
+    assert dead.ref in fleet.ids_of(numbers[:1])
+    assert fleet.status_of(numbers) == {"issued": 1, "delivered": 2}
+    fleet.retry_dead()
+    fleet.wait_until_quiet()
+    fleet.everything_once(numbers)
