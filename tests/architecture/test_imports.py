@@ -17,7 +17,7 @@ SINGLE_MODULES = {
 }
 TASKS = {
     *("addressees", "app", "claims", "delivery", "digests", "facts", "folding", "heartbeats", "housekeeping", "letters"),
-    *("mailing", "notices", "reminders", "runtime", "transport"),
+    *("mailing", "notices", "reminders", "runtime", "stopping", "transport"),
 }
 FOREIGN = {
     *("aiosmtplib", "alembic", "amqp", "annotated_types", "anyio", "argon2", "billiard", "celery", "cffi", "click"),
