@@ -257,6 +257,16 @@ def way_out(**changes: str) -> Environ:
     return {"LICDESK_SMTP_HOST": "127.0.0.1", "LICDESK_SMTP_TLS": "none", **changes}
 
 
+def test_a_password_file_that_others_can_read_is_named(smtp: SmtpCatcher, tmp_path: Path) -> None:
+    path = tmp_path / "smtp-password"
+    path.write_text("a long and secret password")
+    given = way_out(LICDESK_SMTP_PORT=str(smtp.port), LICDESK_SMTP_PASSWORD_FILE=str(path))
+    path.chmod(0o644)
+    assert bad(mail.look(given))["mail passwords"][0] == "fail"
+    path.chmod(0o600)
+    assert "mail passwords" not in bad(mail.look(given))
+
+
 def test_a_mail_server_that_is_away_or_offers_no_tls(smtp: SmtpCatcher) -> None:
     assert bad(mail.look(way_out(LICDESK_SMTP_PORT=str(smtp.port)))) == {}
     away = bad(mail.look(way_out(LICDESK_SMTP_PORT=str(free_port()))))["mail server"]

@@ -29,7 +29,7 @@ from workflow.mail.wrapping import TEXT_WIDTH
 LETTERS = every_letter()
 ABOUT_NO_LICENSE = (
     *("portal_link", "portal_code", "invitation", "digest_decisions", "digest_troubles", "credentials_changed"),
-    "history_doubted",
+    *("history_doubted", "test_mail"),
 )
 ABOUT_A_LICENSE = [name for name in LETTERS if name.split("-")[0] not in ABOUT_NO_LICENSE]
 

@@ -1,15 +1,20 @@
 """`licdesk mail`: what the desk's mail needs before the first message."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from workflow.cli.on_database import said_plainly
+from workflow.cli.on_database import REFUSED, command_line, said_plainly, writing
 from workflow.mail.demo_keys import write_demo_keys
 from workflow.mail.demo_openpgp import write_demo_openpgp
 from workflow.mail.messages import Mailbox
-from workflow.times import wall_now
+from workflow.services import mail_tests
+from workflow.times import utc_now, wall_now
+
+TEST_SECONDS = 240
 
 app = typer.Typer(help="Certificates and keys of the desk's mail.", no_args_is_help=True)
 
@@ -53,6 +58,30 @@ def init(
         typer.echo(f"OpenPGP key   {keys.signer}")
         for address, path in keys.recipients.items():
             typer.echo(f"recipient     {path}  ({address})")
+
+
+@app.command("test")
+def test(address: Annotated[str, typer.Argument(help="Where the test mail goes.")]) -> None:
+    """Send a test mail with the settings of the general worker, and show what the mail server answered."""
+    actor = command_line()
+    with writing() as session:
+        mailbox = Mailbox.parse(address)
+        mail_tests.allow_test(session, actor, mailbox.address, utc_now(), wall_now())
+    # A process of its own, as the worker is: nothing that speaks SMTP is loaded where keys and databases are administered.
+    command = [sys.executable, "-m", "workflow.mail.probe", mailbox.address, actor.name]
+    try:
+        tried = subprocess.run(  # noqa: S603  (our own interpreter, no shell)
+            command, capture_output=True, text=True, timeout=TEST_SECONDS, check=False
+        )
+        answer, failed = (tried.stdout or tried.stderr).strip().splitlines()[-1:], tried.returncode != 0
+    except subprocess.TimeoutExpired:
+        answer, failed = [f"The mail server did not answer within {TEST_SECONDS} s."], True
+    said = " ".join(answer)
+    with writing() as session:
+        mail_tests.note_answer(session, actor, mailbox.address, said, utc_now())
+    typer.echo(said, err=failed)
+    if failed:
+        raise typer.Exit(REFUSED)
 
 
 def _listed(text: str) -> list[str]:

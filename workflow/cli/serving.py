@@ -10,8 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from workflow.cli.on_database import said_plainly
+from workflow.mail.encryption import MailSigner
 from workflow.services.desk import desk_from
-from workflow.settings import BeatSettings, Database, load
+from workflow.settings import BeatSettings, Database, WorkerSettings, load, opened_with
+from workflow.times import wall_now
 
 app = typer.Typer()
 
@@ -119,6 +121,8 @@ def worker_command(
 ) -> None:
     """Work one queue off."""
     _require_fit()
+    if queue is Queue.GENERAL:
+        _require_signers()
     _become(worker(queue, concurrency))
 
 
@@ -137,6 +141,16 @@ def _require_fit() -> None:
     """Ends with a sentence when catalogue, policy or settings are not fit to start with, before a server prints a traceback."""
     with said_plainly():
         desk_from(load(Database))
+
+
+def _require_signers() -> None:
+    """Ends with a sentence when what mail is signed with does not fit: its key, its purpose, its address or its days."""
+    with said_plainly():
+        settings = load(WorkerSettings)
+        certificate, key = settings.mail_signer_certificate, settings.mail_signer_key
+        if certificate is not None and key is not None:
+            password = opened_with(settings.mail_signer_password)
+            MailSigner.load(certificate, key, password, address=settings.mail_sender, at=wall_now())
 
 
 def _become(command: tuple[str, ...]) -> NoReturn:

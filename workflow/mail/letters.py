@@ -342,6 +342,11 @@ def credentials_changed(reader: Reader, change: CredentialsChange, desk: Desk) -
     return rendered("credentials_changed", reader, desk, {"change": change})
 
 
+def test_mail(reader: Reader, by: str, desk: Desk) -> Letter:
+    """To whoever tries the desk's mail: that it arrives, and where to look whether the domain is set up well."""
+    return rendered("test_mail", reader, desk, {"by": by})
+
+
 def history_doubted(reader: Reader, findings: tuple[Doubt, ...], more: int, desk: Desk) -> Letter:
     """To an operator: what the witness found wrong in the history, `more` besides, and what to do."""
     return rendered("history_doubted", reader, desk, {"findings": findings, "more": more})

@@ -126,6 +126,7 @@ TITLES = {
     "credentials_changed": "Account changed",
     "credentials_changed-token": "Token made",
     "history_doubted": "History in doubt",
+    "test_mail": "Test mail",
 }
 """What operators call each of them, in the order of the path."""
 
@@ -211,5 +212,6 @@ def every_letter(language: str = "en") -> dict[str, Letter]:
         "revoked": letters.revoked(admin, ISSUED, REASON, None, LIST_URL, DESK),
         "revoked-successor": letters.revoked(admin, ISSUED, REASON, 4, LIST_URL, DESK, called_back_at=MOMENT),
         "invitation": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by="Grace Okafor"),
+        "test_mail": letters.test_mail(reader, "Grace Okafor", DESK),
         "invitation-password": letters.invitation(reader, DESK.url + "/welcome/4f1a", MOMENT, zone, DESK, invited_by=None),
     }

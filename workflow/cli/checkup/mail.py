@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -19,6 +20,7 @@ from workflow.settings import WorkerSettings, load, opened_with, variable
 from workflow.times import wall_now
 
 SECONDS = 45
+PASSWORDS = ("smtp_password", "mail_archive_password", "mail_signer_password", "mail_openpgp_password")
 
 
 def look(environ: Environ) -> Iterator[Finding]:
@@ -33,8 +35,19 @@ def look(environ: Environ) -> Iterator[Finding]:
         yield _server(settings, environ)
     if settings.mail_archive is not None:
         yield _archive(settings.mail_archive, settings.mail_archive_password)
+    yield from _secret_files(environ)
     yield from _signer(settings)
     yield from _openpgp(settings)
+
+
+def _secret_files(environ: Environ) -> Iterator[Finding]:
+    """Whether the files with the passwords of mail are their owner's only. Mounted ones (/run/secrets) are the container's."""
+    for name in PASSWORDS:
+        path = environ.get(f"{variable(name)}_FILE")
+        if path and readable_by_others(Path(path)):
+            yield fail(
+                "mail passwords", f"Others can read {path}, which {variable(name)}_FILE names.", f"Run: chmod 600 {path}"
+            )
 
 
 def _archive(url: str, password: SecretStr | None) -> Finding:

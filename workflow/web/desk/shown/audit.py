@@ -24,6 +24,8 @@ FACTS: Mapping[str, str] = MappingProxyType(
         "delegation.given": "Somebody acts for an approver out of office",
         "environment.added": "Environment added",
         "installation.confirmed": "Platform confirmed",
+        "mail.test_asked": "Test mail asked for",
+        "mail.test_answered": "Test mail answered",
         "job.cancelled": "Job given up",
         "job.retried": "Job retried",
         "person.disabled": "Person disabled",
