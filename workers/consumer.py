@@ -12,12 +12,19 @@ log = logging.getLogger("workers.consumer")
 
 
 def _require_plain(headers: Any) -> None:
-    """Raises ValueError for what no message of ours asks for. Celery finds a time limit that is none when it has given one of
-    the pool's places away, which then stays empty."""
+    """Raises ValueError for what no message of ours has in its headers. Celery finds a time limit that is none only when it has
+    given one of the pool's places away, which then stays empty."""
     if not isinstance(headers, dict):
         raise ValueError("headers that are none")
-    if any(headers.get("timelimit") or ()) or headers.get("eta") or headers.get("retries"):
-        raise ValueError("a time limit, a time to begin or a number of retries")
+    limits = headers.get("timelimit")
+    if limits is not None and not (isinstance(limits, list) and len(limits) == 2 and all(map(_is_number_or_none, limits))):
+        raise ValueError("time limits that are none")
+    if headers.get("eta") or not _is_number_or_none(headers.get("retries")):
+        raise ValueError("a time to begin, or retries that cannot be counted")
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types

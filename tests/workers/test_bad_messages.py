@@ -14,8 +14,10 @@ from sqlmodel import col
 from tests.servers import SmtpCatcher, ValkeyServer, wait_until
 from tests.workers.company import Company
 from tests.workers.conftest import Start
-from workflow.database import transaction
+from workers.app import SCAN, general
+from workflow.database import reading, transaction
 from workflow.db import jobs
+from workflow.db.queries import housekeeping
 from workflow.db.tables import JobRow
 from workflow.domain.events import Job
 from workflow.times import wall_now
@@ -66,6 +68,7 @@ def publish_nonsense(url: str) -> int:
                 sent += 1
         odd_headers: tuple[dict[str, Any], ...] = (
             {"timelimit": 5},
+            {"timelimit": ["x", None]},
             {"eta": "now"},
             {"expires": []},
             {"retries": "x"},
@@ -150,3 +153,18 @@ def test_a_row_that_somebody_edited_ends_or_waits_and_says_why(
     else:
         assert (row.state, smtp.messages) == ("done", [])
         assert row.last_error == "This application has no license, or its recipient is gone."
+
+
+def test_the_scheduler_is_obeyed(company: Company, start: Start, valkey: ValkeyServer) -> None:
+    """What it sends has time limits in its headers, which a relay's messages have not."""
+    start("general")
+    general.loader.import_default_modules()
+    with Connection(valkey.url) as connection:
+        general.tasks[SCAN].apply_async(expires=300, connection=connection)
+    wait_until(lambda: "beat" in heard_of(company), 60, "the scan has run")
+
+
+def heard_of(company: Company) -> set[str]:
+    """Of what there was a sign of life."""
+    with reading(company.engine) as session:
+        return {each.process for each in housekeeping.heartbeats(session)}
