@@ -123,10 +123,11 @@ def test_a_bounce_that_is_handed_in_is_told_and_the_status_stays(company: Compan
     with listening_by(protocol, company, tmp_path) as desk:
         number = desk.deliver()
         way_back = desk.tags.return_path(desk.message().job)
-        hand_in(desk, report(to=way_back), way_back)
+        raw = report(to=way_back)
+        hand_in(desk, raw, way_back)
         assert (desk.message().state, company.application(number).status) == ("bounced", "delivered")
         assert len(desk.told()) == 2  # the liaison and the operator
-        hand_in(desk, report(to=way_back), way_back)
+        hand_in(desk, raw, way_back)
         assert (len(desk.told()), len(desk.kept())) == (2, 1)
 
 
