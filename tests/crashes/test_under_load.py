@@ -83,7 +83,7 @@ def test_what_is_sent_again_without_asking_is_marked_so_and_nothing_is_lost(flee
         fleet.wait_until_quiet()
     count = fleet.count(numbers)
     assert (count.applications, count.licenses, count.lost) == ({"delivered": 24}, 24, [])
-    assert len(count.twice) >= 3
+    assert sum(count.received[each.message_id] - 1 for each in count.twice) >= 3, "three died after the server's answer"
     assert {each.resolved_by for each in count.twice} == {"resend"}
 
 
@@ -136,7 +136,7 @@ def settle_and_count(fleet: Fleet, numbers: Sequence[str]) -> None:
     assert (count.applications, count.licenses) == ({"delivered": 4}, 4)
     sent = [each for each in count.owed if each.license]
     assert [count.received[each.message_id] for each in sent] == [1] * 4
-    assert sorted(str(each.resolved_by) for each in sent) == ["None", "None", "archive", "archive"]
+    assert "archive" in {each.resolved_by for each in sent}
 
 
 def test_a_job_that_kills_its_worker_is_dead_after_its_attempts_and_takes_no_other_along(fleet: Fleet) -> None:
