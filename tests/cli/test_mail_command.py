@@ -82,3 +82,22 @@ def test_it_is_not_sent_too_often(mail_test: Test, smtp: SmtpCatcher, monkeypatc
     assert again.exit_code == 1
     assert "mail.too_many_tests" in again.stderr
     assert len(smtp.messages) == 1
+
+
+def test_a_worker_does_not_start_with_a_signer_for_another_address(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = write_demo_keys(tmp_path, tmp_path / "inbox", recipients=[ADDRESS], signer_address=SENDER, now=wall_now())
+    given = {
+        "LICDESK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "LICDESK_MAIL_SIGNER_CERTIFICATE": str(keys.signer_certificate),
+        "LICDESK_MAIL_SIGNER_KEY": str(keys.signer_key),
+    }
+    became: list[tuple[str, ...]] = []
+    monkeypatch.setattr("workflow.cli.serving._become", became.append)
+    refused = licdesk("worker", "general", environ=given | {"LICDESK_MAIL_SENDER": "someone@else.example"})
+    assert refused.exit_code == 1
+    assert "someone@else.example" in refused.stderr
+    assert became == []
+    assert licdesk("worker", "general", environ=given | {"LICDESK_MAIL_SENDER": SENDER}).exit_code == 0
+    assert len(became) == 1
