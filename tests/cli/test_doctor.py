@@ -185,6 +185,16 @@ def test_what_ends_soon(desk: Environ) -> None:
 
 
 @pytest.mark.postgres
+def test_connections_that_run_out(postgres_server: PostgresServer) -> None:
+    with postgres_server.database() as url:
+        everybody_lives(url)
+        (told,) = [each for each in database.look({"LICDESK_DATABASE_URL": url}) if each.check == "connections"]
+    assert (told.verdict, "of 300 connections" in told.said) == (Verdict.OK, True)
+    assert bad(iter([database.connections(81, 100)]))["connections"][0] == "warn"
+    assert bad(iter([database.connections(80, 100)])) == {}
+
+
+@pytest.mark.postgres
 def test_database_roles_and_a_clock_that_is_wrong(postgres_server: PostgresServer) -> None:
     with postgres_server.database() as url:
         everybody_lives(url)

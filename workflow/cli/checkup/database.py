@@ -19,6 +19,10 @@ from workflow.times import wall_now
 LATE, STUCK = timedelta(minutes=1), timedelta(minutes=10)
 SKEW, MUCH_SKEW = timedelta(seconds=2), timedelta(seconds=30)
 SOON = timedelta(days=60)
+FULL_CONNECTIONS = 0.8
+_CONNECTIONS = text(
+    "SELECT count(*), current_setting('max_connections')::int FROM pg_stat_activity WHERE backend_type = 'client backend'"
+)
 START = {
     ProcessKind.RELAY: "licdesk relay",
     ProcessKind.GENERAL: "licdesk worker general",
@@ -67,6 +71,8 @@ def _of_engine(engine: Engine) -> Iterator[Finding]:
     with reading(engine) as session:
         wall = wall_now()
         yield _clock(session, engine, wall)
+        if engine.dialect.name == "postgresql":
+            yield connections(*session.execute(_CONNECTIONS).one())
         yield from _processes(session, wall)
         yield from _jobs(session, wall)
         yield from _mail(session, wall)
@@ -87,6 +93,14 @@ def _roles(engine: Engine) -> Iterator[Finding]:
         yield fail("roles", f"A role's powers are not what they should be: {'; '.join(wrong[:3])}.", "Run: licdesk db roles")
     else:
         yield ok("roles", "Each process has a database role with exactly its powers.")
+
+
+def connections(open_now: int, at_most: int) -> Finding:
+    """Whether there is room for more: a process that gets no connection stands still."""
+    said = f"{open_now} of {at_most} connections of the database server are in use."
+    if open_now > at_most * FULL_CONNECTIONS:
+        return warn("connections", said, "Raise max_connections, or run fewer processes: docs/operations.md counts them.")
+    return ok("connections", said)
 
 
 def _clock(session: Session, engine: Engine, wall: datetime) -> Finding:
