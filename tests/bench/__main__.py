@@ -22,7 +22,7 @@ from rich.table import Table
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
-from tests.bench import bare, gate, license_file, mail
+from tests.bench import bare, gate, license_file, mail, years
 from tests.bench.memory import memory_of_the_one_command_run
 from tests.servers import ValkeyServer, running_postgres, wait_until
 from tests.workers.company import SENDER, WITH_CERTIFICATE, Company, add_customers, company_on, url_as
@@ -68,6 +68,10 @@ def main() -> None:
     parser.add_argument("--applications", type=int, default=200, help="how many go from submitted to delivered in a round")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--skip-memory", action="store_true", help="do not start the whole one-command run")
+    parser.add_argument("--years", type=int, default=0, help="scan and pages among so many applications, from 12000 on")
+    parser.add_argument(
+        "--million", action="store_const", dest="years", const=years.MILLION, help="the same as --years 1000000"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="licdesk-bench-") as home, ExitStack() as stack:
         os.chmod(home, 0o755)  # PostgreSQL may run as nobody
@@ -75,6 +79,10 @@ def main() -> None:
         figures["license_file"] = license_file.measured()
         figures["gate"] = gate.measured(Path(home) / "gate")
         figures["mail"] = mail.measured(Path(home) / "mail-cost")
+        if chosen.years:
+            (Path(home) / "years").mkdir()
+            with running_postgres(Path(home) / "years", durable=True) as server:
+                figures["years"] = years.measured(server, chosen.years)
         if not chosen.skip_memory:
             figures["memory_mb"] = memory_of_the_one_command_run(Path(home) / "up")
     show(figures)
@@ -325,6 +333,10 @@ def show(figures: dict[str, object]) -> None:
     checking = figures["license_file"]
     assert isinstance(checking, dict)
     console.print(license_file.table(checking))
+    if "years" in figures:
+        of_years = figures["years"]
+        assert isinstance(of_years, dict)
+        console.print(years.table(of_years))
     if "memory_mb" in figures:
         console.print(f"The whole one-command run holds {figures['memory_mb']} MB (proportional set size).")
 
