@@ -26,13 +26,15 @@ from workflow.services.delivery import (
     PORTAL_TTL,
     Addressee,
     Built,
+    Held,
     NothingToSend,
     Parcel,
+    hold,
     parcels_for,
 )
 from workflow.services.portal import CODE_TTL
 from workflow.services.secrets import new_token
-from workflow.times import wall_now
+from workflow.times import utc_now, wall_now
 
 
 @general.task(name="license.deliver")  # type: ignore[untyped-decorator]  # Celery has no types
@@ -55,17 +57,21 @@ def send_portal_code_job(job_id: str) -> None:
     perform(Job.PORTAL_CODE, job_id, lambda job: send_portal_code(here, job), here.claimant)
 
 
-def read_parcels(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Parcel | NothingToSend]:
+def read_parcels(here: Runtime, claimed: Sequence[ClaimedJob]) -> dict[UUID, Parcel | Held | NothingToSend]:
     """What is to be sent and to whom, now."""
     with reading(here.engine) as session:
-        return parcels_for(session, [job.id for job in claimed], wall_now(), here.desk.mail_trust)
+        return parcels_for(session, [job.id for job in claimed], wall_now(), here.desk.mail_trust, here.desk.policy)
 
 
-def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | NothingToSend) -> None:
+def deliver_license(here: Runtime, job: ClaimedJob, parcel: Parcel | Held | NothingToSend) -> None:
     """Builds the message for the channel that works now, and sends it."""
     if isinstance(parcel, NothingToSend):
         with transaction(here.engine) as session:
             jobs.finish(session, job, wall_now(), parcel.reason)
+        return
+    if isinstance(parcel, Held):
+        with transaction(here.engine) as session:
+            hold(session, mailing.MAILER, job, parcel, utc_now(), wall_now())
         return
     mailing.send(here, job, parcel.stored, lambda: _built(here, job, parcel))
 

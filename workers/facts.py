@@ -8,13 +8,14 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from workflow.db.jobs import HELD
 from workflow.db.queries import applications, customers, deliveries, licenses
 from workflow.db.tables import Application, EventRow, IssuedLicense, Person
 from workflow.domain.application import Standing, Status
 from workflow.domain.approvals import Decision
 from workflow.domain.content import TERM_NAMES, ApplicationContent, changes, request_changes
 from workflow.domain.delivery import UNDELIVERED, DeliveryState
-from workflow.domain.events import DeliveryBounced, DeliveryFailed, SigningFailed
+from workflow.domain.events import DeliveryBounced, DeliveryFailed, DeliveryHeld, SigningFailed
 from workflow.domain.terms import LicenseKind, RequestType, last_usable_day
 from workflow.license_file.wording import Sentence, say
 from workflow.mail.letters import ApplicationFacts, Awaited, Delivered, LicenseFacts, Missing, Successor, TermChange, Trouble
@@ -93,6 +94,9 @@ _VALUES: Mapping[str, Sentence] = {
 _ADVICE = {
     SigningFailed.type: say("Open the application, mend what it says, and retry the job under Operations."),
     DeliveryFailed.type: say("Open the application to try again, or add another recipient."),
+    DeliveryHeld.type: say(
+        "Open the customer's page and compare what is on file with what the recipient says. Then confirm it."
+    ),
     DeliveryBounced.type: say("Open the application to correct the address, or to send the file to another recipient."),
 }
 
@@ -109,6 +113,9 @@ def trouble(event: EventRow) -> Trouble:
     if event.type == DeliveryFailed.type:
         problem = say("The license file could not be delivered to %(address)s.", address=said["address"])
         return Trouble(problem, said["reply"], _ADVICE[event.type])
+    if event.type == DeliveryHeld.type:
+        problem = say("The license file for %(address)s is held here.", address=said["address"])
+        return Trouble(problem, said["reason"], _ADVICE[event.type])
     if event.type == DeliveryBounced.type:
         address = said["address"]
         problem = say("The mail with the license for %(address)s was accepted at first and came back later.", address=address)
@@ -118,6 +125,11 @@ def trouble(event: EventRow) -> Trouble:
 
 def stands(session: Session, application: Application, event: EventRow) -> bool:
     """Whether what stopped still stands still: the license is not signed, or nothing was sent to the recipient since."""
+    if event.type == DeliveryHeld.type:
+        return any(
+            each.job.detail == HELD and str(each.recipient.id) == payload_of(event)["recipient"]
+            for each in deliveries.license_deliveries(session, application.id)
+        )
     if event.type not in (DeliveryFailed.type, DeliveryBounced.type):
         return application.status == Status.APPROVED.value
     said = payload_of(event)

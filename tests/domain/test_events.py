@@ -21,6 +21,7 @@ OWED = {
     "application.withdrawn": ["letter.send withdrawn to asked"],
     "license.issued": ["license.deliver to recipients"],
     "license.signing_failed": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],
+    "delivery.held": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],
     "delivery.bounced": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],
     "delivery.failed": ["letter.send needs_attention to operators", "letter.send needs_attention to liaison"],
     "license.delivered": ["letter.send delivered to liaison"],

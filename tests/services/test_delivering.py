@@ -17,7 +17,7 @@ from workflow.db.queries import applications, deliveries, ledger
 from workflow.db.tables import Delivery, PortalLink, Recipient
 from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
-from workflow.domain.policy import DeliveryRule
+from workflow.domain.policy import DeliveryRule, Policy
 from workflow.domain.roles import Actor, MissingRole
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import NotFound
@@ -25,7 +25,7 @@ from workflow.mail.demo_keys import DemoFiles, write_demo_keys
 from workflow.recipient_keys import MailTrust
 from workflow.services import customers as customer_services
 from workflow.services import delivery, recipients
-from workflow.services.delivery import NothingToSend, StillOnItsWay
+from workflow.services.delivery import Held, NothingToSend, StillOnItsWay
 from workflow.services.secrets import hash_of
 from workflow.times import wall_now
 
@@ -43,9 +43,11 @@ def parcel(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> delive
     return found
 
 
-def parcel_or_reason(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> delivery.Parcel | NothingToSend:
+def parcel_or_reason(
+    office: Office, job: ClaimedJob, trust: MailTrust = NOBODY, policy: Policy | None = None
+) -> delivery.Parcel | Held | NothingToSend:
     with office.work() as session:
-        return delivery.parcels_for(session, [job.id], wall_now(), trust)[job.id]
+        return delivery.parcels_for(session, [job.id], wall_now(), trust, policy or office.desk.policy)[job.id]
 
 
 def refuse(office: Office, number: str, address: str = WEI) -> None:

@@ -112,14 +112,14 @@ def test_those_who_have_the_file_are_told_and_it_is_not_sent_any_more(office: Of
     assert ("revoked", "Zhang Wei") in office.letters(number)
     assert ("revoked", "Lin Mei") in office.letters(number)
     with office.work() as session:
-        (found,) = delivery.parcels_for(session, [job.id], wall_now(), MailTrust()).values()
+        (found,) = delivery.parcels_for(session, [job.id], wall_now(), MailTrust(), office.desk.policy).values()
     assert found == NothingToSend("Version 1 is revoked, so it is not sent any more.")
     assert office.license_of(number).next_reminder_at is None
 
 
 def test_the_list_names_what_is_called_back_and_its_number_rises(office: Office) -> None:
     first = publish(office)
-    assert (first.sequence, first.licenses) == (1, MailTrust())
+    assert (first.sequence, first.licenses) == (1, MailTrust(), office.desk.policy)
     number = office.issued(environment="UAT")
     revoke(office, number)
     second = publish(office)

@@ -20,7 +20,7 @@ from workflow.db.tables import Delivery, Recipient
 from workflow.domain.bounces import Outcome, Tags
 from workflow.domain.events import Job
 from workflow.mail.bounces import read
-from workflow.services import bounces
+from workflow.services import bounces, recipients
 from workflow.times import utc_now, wall_now
 
 Open = Callable[[str], Browser]
@@ -161,6 +161,10 @@ def test_a_corrected_address_gets_a_round_of_its_own_and_never_the_old_key(
     company.run(Job.DELIVER)
     with transaction(company.engine) as session:
         corrected = session.exec(select(Recipient).where(Recipient.address.endswith("harbourline-group.example"))).one()
+        assert session.exec(select(Delivery).where(Delivery.recipient == corrected.id)).all() == [], "nobody has confirmed it"
+        recipients.confirm_change(session, company.operator, corrected.id, corrected.changed_at, wall_now())
+    company.run(Job.DELIVER)
+    with transaction(company.engine) as session:
         sent = session.exec(select(Delivery).where(Delivery.recipient == corrected.id)).one()
     assert (corrected.name, corrected.key, sent.channel, sent.state) == ("Zhang Wei", None, "portal", "accepted")
 

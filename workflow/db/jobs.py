@@ -29,6 +29,8 @@ REPUBLISH_AFTER = timedelta(seconds=60)
 COURTESY = timedelta(seconds=30)
 """How long a letter waits at most for licenses that are due."""
 LONGEST_WAIT = timedelta(minutes=15)
+HELD = "held"
+"""The detail of a delivery that waits for somebody to confirm its recipient, or for a key."""
 PATIENCE = timedelta(days=3)
 """How long a step that depends on the outside (a mail server) is tried again."""
 
@@ -237,6 +239,29 @@ def bury(session: Session, job: ClaimedJob, now: datetime, error: str) -> None:
     """Dead: nobody tries it again until an operator says so. A reminder that it was to send has failed until then."""
     _write(session, job, state=JobState.DEAD, lease_until=None, done_at=now, last_error=error)
     _fail_reminder(session, job.id, job.kind, error)
+
+
+def hold(session: Session, job: ClaimedJob, now: datetime, why: str) -> None:
+    """Waits for a person who has to look at it: as a dead one, and `release` finds it again."""
+    _write(session, job, state=JobState.DEAD, lease_until=None, done_at=now, last_error=why, detail=HELD)
+
+
+def release(session: Session, recipient: UUID, now: datetime) -> list[UUID]:
+    """The jobs held for a recipient are due again. Returns the applications they are about."""
+    again = {"state": JobState.PENDING, "next_at": now, "attempts": 0, "deferred": 0, "created_at": now, "done_at": None}
+    released = session.execute(
+        update(JOB)
+        .where(JOB.c.state == JobState.DEAD, JOB.c.recipient == recipient, JOB.c.detail == HELD)
+        .values(**again, detail="", last_error=None)
+        .returning(JOB.c.ref)
+    )
+    return [ref for (ref,) in released]
+
+
+def held_for(session: Session, recipients: Collection[UUID]) -> set[UUID]:
+    """Those of these recipients for whom a delivery is held."""
+    query = select(JOB.c.recipient).where(JOB.c.state == JobState.DEAD, JOB.c.detail == HELD, JOB.c.recipient.in_(recipients))
+    return set(session.connection().execute(query.distinct()).scalars())
 
 
 def extend(session: Session, job: ClaimedJob, until: datetime) -> None:

@@ -274,6 +274,27 @@ class DeliveryFailed(Event):
 
 
 @dataclass(frozen=True)
+class DeliveryHeld(Event):
+    """A delivery waits for a person: the recipient changed after the approval, or has no key that the policy asks for."""
+
+    type = "delivery.held"
+    recipient: str
+    address: str
+    why: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RecipientConfirmed(Event):
+    """Another person said that a recipient's changed address or key is right; what was held goes on."""
+
+    type = "delivery.recipient_confirmed"
+    recipient: str
+    address: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class DeliveryBounced(Event):
     """A message that had been accepted came back. `proof` is how the report was matched, `reporter` who wrote it."""
 
@@ -479,6 +500,10 @@ CONSEQUENCES: Mapping[type[Event], tuple[Owed, ...]] = MappingProxyType(
             _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
         ),
         DeliveryFailed: (
+            _letter(LetterKind.NEEDS_ATTENTION, Audience.OPERATORS),
+            _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
+        ),
+        DeliveryHeld: (
             _letter(LetterKind.NEEDS_ATTENTION, Audience.OPERATORS),
             _letter(LetterKind.NEEDS_ATTENTION, Audience.LIAISON),
         ),

@@ -5,7 +5,7 @@ The draft keeps the form's words as they were typed; a revision is made of them 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,16 @@ from sqlmodel import Session
 
 from workflow.db import outbox
 from workflow.db.queries import applications, customers, directory, licenses, moves
-from workflow.db.tables import Application, Environment, EscalationRow, IssuedLicense, RequirementRow, Revision, Tenant
+from workflow.db.tables import (
+    Application,
+    Environment,
+    EscalationRow,
+    IssuedLicense,
+    Recipient,
+    RequirementRow,
+    Revision,
+    Tenant,
+)
 from workflow.domain.application import Action, Standing, Status, next_status
 from workflow.domain.content import (
     ApplicationContent,
@@ -39,6 +48,8 @@ from workflow.services import delegations
 from workflow.services.claims import digest_of, require_fits
 from workflow.services.desk import Desk
 from workflow.services.policies import POLICY, adopt, require_possible, route_for, staff_of
+from workflow.services.reaching import reach_of
+from workflow.times import wall_now
 
 RENEWAL_DAYS = 365
 
@@ -147,7 +158,8 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
     if environment is None:
         message = f"{tenant.company} has no {request.environment} labelled {request.label!r}. Add it on the customer's page."
         problems.append(Problem("label" if request.label else "environment", "unknown", message))
-    known = {each.address for each in customers.recipients_of_tenant(session, tenant.id)}
+    recipients = customers.recipients_of_tenant(session, tenant.id)
+    known = {each.address for each in recipients}
     for address in request.recipients:
         if address not in known:
             message = f"{address} is not a recipient of {tenant.company}. Add the recipient on the customer's page."
@@ -164,7 +176,21 @@ def content_for(session: Session, desk: Desk, request: LicenseRequest, now: date
         defaults=desk.defaults,
     )
     require_fits(content)
+    _require_reach(desk, request, recipients, wall_now())
     return content
+
+
+def _require_reach(desk: Desk, request: LicenseRequest, recipients: Sequence[Recipient], wall: datetime) -> None:
+    """Found out before anybody is asked, not when the file is sent: whether a recipient has the key the policy asks for."""
+    if desk.policy.delivery_to(request.environment).portal:
+        return
+    chosen = [each for each in recipients if each.address in request.recipients]
+    if not any(reach_of(each, wall, desk.mail_trust).encrypted for each in chosen):
+        message = (
+            f"The policy lets files for {request.environment} travel encrypted to the recipient's own key only, and none of "
+            "these recipients has one that counts. Put a certificate or an OpenPGP key on file on the customer's page."
+        )
+        raise refused([Problem("recipients", "unreachable", message)])
 
 
 def submit(session: Session, actor: Actor, desk: Desk, application: Application, seen_version: int, now: datetime) -> Revision:
@@ -425,7 +451,8 @@ def _predecessor(session: Session, content: ApplicationContent) -> UUID | None:
 def _still_known(session: Session, predecessor: Application, addresses: list[str]) -> list[str]:
     assert predecessor.environment is not None, "a licensed application has an environment"
     _, tenant = customers.environment_with_tenant(session, predecessor.environment)
-    known = {each.address for each in customers.recipients_of_tenant(session, tenant.id)}
+    recipients = customers.recipients_of_tenant(session, tenant.id)
+    known = {each.address for each in recipients}
     return [each for each in addresses if each in known]
 
 

@@ -5,17 +5,18 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from workflow.db import outbox
+from workflow.db import jobs, outbox
 from workflow.db.queries import customers
-from workflow.db.tables import Recipient, Tenant
+from workflow.db.tables import Application, Recipient, Tenant
 from workflow.db.tables.base import LANGUAGES
 from workflow.domain.delivery import KeyKind, Trust
-from workflow.domain.events import SystemFact
-from workflow.domain.roles import Actor, Permission, require
-from workflow.errors import Conflict, Invalid, NotFound, Problem
+from workflow.domain.events import RecipientConfirmed, SystemFact
+from workflow.domain.roles import Actor, Permission, may, require
+from workflow.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from workflow.recipient_keys import MailTrust, read_key
 from workflow.services.accounts import normal_address
 from workflow.services.customers import CustomerRefused, one_line
+from workflow.times import wall_now
 
 
 class RecipientExists(Conflict):
@@ -28,6 +29,12 @@ class KeyChangedMeanwhile(Conflict):
     """What is to be confirmed is not what is on file any more, or was confirmed already."""
 
     code = "recipients.changed_meanwhile"
+
+
+class SelfConfirmation(Forbidden):
+    """Who changed a recipient confirms the change themselves."""
+
+    code = "recipients.self_confirmation"
 
 
 class NothingToConfirm(Invalid):
@@ -117,7 +124,41 @@ def confirm_key(session: Session, actor: Actor, recipient_id: UUID, fingerprint:
         raise KeyChangedMeanwhile(f"The key of {recipient.name} was confirmed already.")
     recipient.confirmed_by, recipient.confirmed_at = actor.person_id, now
     outbox.record(session, SystemFact("recipient.key_confirmed", str(recipient.id), recipient.fingerprint), actor, now)
+    if recipient.change_confirmed_at is None and recipient.changed_by != actor.person_id:
+        _note_confirmed(session, actor, recipient, now)  # whoever compared the fingerprint has seen the change
+    else:
+        fact = RecipientConfirmed(str(recipient.id), recipient.address, recipient.fingerprint)
+        _release(session, actor, recipient, fact, now)
     return recipient
+
+
+def confirm_change(session: Session, actor: Actor, recipient_id: UUID, seen: datetime, now: datetime) -> Recipient:
+    """Somebody other than who changed the recipient says that address and key are right; deliveries held for them go on.
+
+    `seen` is when the change happened that was looked at. Raises SelfConfirmation, KeyChangedMeanwhile.
+    """
+    if not may(actor, Permission.DECIDE):
+        require(actor, Permission.OPERATE)
+    recipient = customers.get_recipient(session, recipient_id, locked=True)
+    if recipient.changed_by is not None and recipient.changed_by == actor.person_id:
+        raise SelfConfirmation(f"You changed {recipient.name} yourself, so an operator or approver other than you confirms it.")
+    if recipient.changed_at != seen or recipient.change_confirmed_at is not None or recipient.removed_at is not None:
+        raise KeyChangedMeanwhile(f"{recipient.name} was changed or confirmed meanwhile. Look at the page again.")
+    _note_confirmed(session, actor, recipient, now)
+    return recipient
+
+
+def _note_confirmed(session: Session, actor: Actor, recipient: Recipient, now: datetime) -> None:
+    recipient.change_confirmed_by, recipient.change_confirmed_at = actor.person_id, now
+    fact = RecipientConfirmed(str(recipient.id), recipient.address, recipient.fingerprint or "")
+    outbox.record(session, SystemFact("recipient.change_confirmed", str(recipient.id), recipient.address), actor, now)
+    _release(session, actor, recipient, fact, now)
+
+
+def _release(session: Session, actor: Actor, recipient: Recipient, fact: RecipientConfirmed, now: datetime) -> None:
+    for released in jobs.release(session, recipient.id, wall_now()):
+        application = session.get(Application, released, with_for_update=True, populate_existing=True)
+        outbox.record(session, fact, actor, now, application=application)
 
 
 def remove_recipient(session: Session, actor: Actor, recipient_id: UUID, now: datetime) -> None:

@@ -1,16 +1,18 @@
 """Reading the audit record."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple, Protocol, cast
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import Table
+from sqlalchemy import Table, func
 from sqlmodel import Session, col, select
 
 from workflow.db.chains import Break, Head, Link, break_in
 from workflow.db.tables import Application, EventRow, EventStream, IssuedLicense
+from workflow.domain.events import ApplicationApproved
 
 WALKED_AT_ONCE = 2_000
 _EVENT = cast(Table, EventRow.__table__)  # type: ignore[attr-defined]  # made by the metaclass
@@ -29,6 +31,19 @@ class Told(Link, Protocol):
 def of_stream(session: Session, stream: str) -> Sequence[EventRow]:
     """Every event of a chain, oldest first."""
     return session.exec(select(EventRow).where(EventRow.stream == stream).order_by(col(EventRow.sequence))).all()
+
+
+def approved_at(session: Session, applications: Collection[UUID]) -> dict[UUID, datetime]:
+    """When these applications were approved last."""
+    if not applications:
+        return {}
+    by_stream = {str(each): each for each in applications}
+    rows = session.exec(
+        select(EventRow.stream, func.max(EventRow.at))
+        .where(col(EventRow.stream).in_(by_stream), EventRow.type == ApplicationApproved.type)
+        .group_by(EventRow.stream)
+    )
+    return {by_stream[stream]: at for stream, at in rows}
 
 
 _Joined = tuple[str, int, str, EventRow | None]

@@ -11,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workflow.database import reading, transaction
+from workflow.db import jobs
 from workflow.db.queries import customers as customer_queries
-from workflow.db.queries import directory, licenses
+from workflow.db.queries import directory, licenses, people
 from workflow.db.tables import Environment, IssuedLicense, Recipient, Tenant
 from workflow.domain.terms import EnvironmentName
 from workflow.errors import Conflict, DeskError, Invalid, NotFound, Problem
 from workflow.services import customers, recipients
 from workflow.times import utc_now, wall_now
-from workflow.web.desk.access import CustomerEditor, House, Inside, Reader
+from workflow.web.desk.access import CustomerEditor, House, Inside, Operator, Reader
 from workflow.web.desk.shown.form import COMMON_ZONES
 from workflow.web.desk.shown.reaching import reached
 from workflow.web.desk.shown.states import STANDING_BADGES
@@ -137,6 +138,8 @@ def add_recipient(request: Request, house: Inside, me: CustomerEditor, tenant_id
                 tenant,
                 name=form.text("name"),
                 address=form.text("address"),
+                language=form.text("language") or "en",
+                backup=form.checked("backup"),
                 key=sent.content if sent else None,
                 trust=house.desk.mail_trust,
                 now=utc_now(),
@@ -176,6 +179,50 @@ def change_key(request: Request, house: Inside, me: CustomerEditor, tenant_id: s
     return _back(request, tenant_id, "recipients", words)
 
 
+@router.post("/customers/{tenant_id}/recipients/{recipient}/person")
+def change_person(
+    request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted
+) -> Response:
+    """How a recipient is called and written to."""
+    try:
+        with transaction(house.engine) as session:
+            row = _recipient_of(session, tenant_id, recipient)
+            recipients.change_person(
+                session,
+                me.actor,
+                row.id,
+                name=form.text("name"),
+                language=form.text("language"),
+                backup=form.checked("backup"),
+                now=utc_now(),
+            )
+    except Invalid as error:
+        answers = Answers.refused(str(recipient), form, ("name", "language"), error, "name")
+        return _detail(request, house, tenant_id, answers, 422)
+    return _back(request, tenant_id, "recipients", f"{form.text('name')} was changed.")
+
+
+@router.post("/customers/{tenant_id}/recipients/{recipient}/confirm-key")
+def confirm_key(request: Request, house: Inside, me: Operator, tenant_id: str, recipient: UUID, form: Posted) -> Response:
+    """An operator has compared the fingerprint."""
+    with transaction(house.engine) as session:
+        row = _recipient_of(session, tenant_id, recipient)
+        recipients.confirm_key(session, me.actor, row.id, form.text("fingerprint"), utc_now())
+        name = row.name
+    return _back(request, tenant_id, "recipients", f"The key of {name} is confirmed. Files are encrypted to it from now on.")
+
+
+@router.post("/customers/{tenant_id}/recipients/{recipient}/confirm-change")
+def confirm_change(request: Request, house: Inside, me: Reader, tenant_id: str, recipient: UUID, form: Posted) -> Response:
+    """Another operator or an approver says that a change is right."""
+    with transaction(house.engine) as session:
+        row = _recipient_of(session, tenant_id, recipient)
+        seen = row.changed_at if form.text("seen") == row.changed_at.isoformat() else utc_now()
+        recipients.confirm_change(session, me.actor, row.id, seen, utc_now())
+        name = row.name
+    return _back(request, tenant_id, "recipients", f"The change of {name} is confirmed. What was held for it is sent now.")
+
+
 @router.post("/customers/{tenant_id}/recipients/{recipient}/remove")
 def remove_recipient(
     request: Request, house: Inside, me: CustomerEditor, tenant_id: str, recipient: UUID, form: Posted
@@ -203,6 +250,8 @@ def _detail(request: Request, house: House, tenant_id: str, answers: Answers, st
     with reading(house.engine) as session:
         tenant = customer_queries.get_tenant(session, tenant_id)
         rows = customer_queries.recipients_of_tenant(session, tenant.id)
+        waiting = jobs.held_for(session, [each.id for each in rows])
+        who = people.by_ids(session, {each.changed_by for each in rows if each.changed_by})
         environments = [
             (each, licenses.in_force(session, each.id)) for each in customer_queries.environments_of(session, tenant.id)
         ]
@@ -213,6 +262,8 @@ def _detail(request: Request, house: House, tenant_id: str, answers: Answers, st
         tenant=tenant,
         environments=[_platform(each, issued) for each, issued in environments],
         recipients=reached(rows, wall_now(), house.desk.mail_trust),
+        waiting=waiting,
+        changed_by={each.id: who[each.changed_by].name for each in rows if each.changed_by in who},
         answers=answers,
         summary=[(_field_id(answers.form, each.field), each.message) for each in answers.problems],
         names=[each.value for each in EnvironmentName],

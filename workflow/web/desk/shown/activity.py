@@ -126,6 +126,12 @@ _SENTENCES: Mapping[str, Sentence] = MappingProxyType(
             f"{CHANNEL_WORDS.get(said['channel'], 'Mail')} to {said['address']} accepted by the mail server",
         ),
         facts.DeliveryFailed.type: lambda _who, said: ("mail-x", "bad", f"Delivery to {said['address']} refused"),
+        facts.DeliveryHeld.type: lambda _who, said: ("shield-alert", "warn", f"Delivery to {said['address']} held"),
+        facts.RecipientConfirmed.type: lambda who, said: (
+            "shield-check",
+            "",
+            f"Change of {said['address']} confirmed by {who}",
+        ),
         facts.DeliveryBounced.type: lambda _who, said: (
             "mail-x",
             "bad",
@@ -198,6 +204,7 @@ _VERBATIM: Mapping[str, str] = MappingProxyType(
     {
         facts.DeliveryFailed.type: "reply",
         facts.DeliveryBounced.type: "reply",
+        facts.DeliveryHeld.type: "reason",
         facts.ReminderBounced.type: "reply",
         facts.SigningFailed.type: "reason",
     }

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
+from workflow.db.jobs import HELD
 from workflow.db.tables import Attempt, BounceRow
 from workflow.domain.bounces import PROOF_WORDS, VERDICT_WORDS, Proof, Verdict
 from workflow.domain.delivery import (
@@ -44,6 +45,7 @@ class Work(Protocol):
     attempts: int
     next_at: datetime
     last_error: str | None
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,24 @@ class ShownDelivery:
     answer: str
     waits: bool
     """waiting for its next try: it can be tried now"""
+    held: bool
+    """waiting for somebody to confirm the recipient, or for a key"""
     ended: bool
     """accepted, refused or given up: another round is possible"""
 
 
 def shown_delivery(message: Message | None, job: Work, zone: str) -> ShownDelivery:
     """A delivery in words, from the message (once there is one) and the job that carries it."""
-    badge, under = _state(message, job, zone)
+    held = job.state == JobState.DEAD and job.detail == HELD
+    badge, under = (Badge("Held", "bad", "shield-alert"), "") if held else _state(message, job, zone)
     return ShownDelivery(
         badge=badge,
         under=under,
         channel=CHANNEL_WORDS[Channel(message.channel)] if message else "",
-        answer=_answer(message, job),
+        answer=(job.last_error or "") if held else _answer(message, job),
+        held=held,
         waits=job.state == JobState.PENDING and job.attempts > 0,
-        ended=job.state in (JobState.DONE, JobState.DEAD, JobState.CANCELLED),
+        ended=not held and job.state in (JobState.DONE, JobState.DEAD, JobState.CANCELLED),
     )
 
 

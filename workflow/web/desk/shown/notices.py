@@ -104,6 +104,9 @@ def _delivering(deliveries: Sequence[tuple[str, str, ShownDelivery]]) -> Iterabl
         if shown.badge.kind == "warn":
             text = f"The file for {address} did not get through: {shown.under}. {reached}".strip()
             yield Notice("warn", "mail-warning", f"{name} has not received the file yet", text, shown.answer)
+        elif shown.held:
+            title = f"The file for {name} waits for somebody to look at it"
+            yield Notice("warn", "shield-alert", title, shown.answer, action="customer")
         elif shown.badge.kind == "bad":
             text = (
                 f"{shown.badge.text}: {address}. {reached or 'Nobody has the file yet.'} "
