@@ -119,7 +119,7 @@ def test_those_who_have_the_file_are_told_and_it_is_not_sent_any_more(office: Of
 
 def test_the_list_names_what_is_called_back_and_its_number_rises(office: Office) -> None:
     first = publish(office)
-    assert (first.sequence, first.licenses) == (1, MailTrust(), office.desk.policy)
+    assert (first.sequence, first.licenses) == (1, ())
     number = office.issued(environment="UAT")
     revoke(office, number)
     second = publish(office)
