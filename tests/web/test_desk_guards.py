@@ -62,7 +62,7 @@ def test_every_page_answers_every_role_without_an_error_of_ours(browser: Open, c
     with transaction(company.engine) as session:
         license_id = session.exec(select(IssuedLicense.license_id)).one()
     values = {"number": waiting, "license_id": license_id, "tenant_id": "T-20817", "path": "nowhere", "token": "x" * 43}
-    values["person_id"] = str(company.liaison.person_id)
+    values |= {"person_id": str(company.liaison.person_id), "name": "license_delivery", "language": "en"}
     with transaction(company.engine) as session:
         values["delivery_id"] = str(session.exec(select(Delivery.id)).first())
     addresses = [each.path for each in routes() if "GET" in methods_of(each) and not each.path.endswith("/stream")]
