@@ -12,9 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import text, update
 
 from tests.cli.conftest import RunningDesk, licdesk
+from tests.mail.authorities import revocation_list
 from tests.servers import PostgresServer, SmtpCatcher, ValkeyServer, wait_until
 from tests.workers.conftest import issuer_keys, mail_keys
 from workflow.cli.broker import free_port
@@ -27,7 +29,7 @@ from workflow.db.queries import housekeeping
 from workflow.db.tables import JobRow
 from workflow.domain.events import Job
 from workflow.domain.processes import ProcessKind
-from workflow.mail.demo_keys import DemoFiles
+from workflow.mail.demo_keys import DemoFiles, make_authority
 from workflow.times import wall_now
 
 __all__ = ["issuer_keys", "mail_keys"]
@@ -295,6 +297,20 @@ def test_an_archive_for_mail_in_doubt_that_cannot_be_searched(tmp_path: Path) ->
     for url, said in ((f"maildir:{tmp_path}/gone", "can't be read"), ("mbox:/var/mail/sent", "Write maildir:")):
         grade, words, *_ = bad(mail.look({"LICDESK_MAIL_ARCHIVE": url}))["mail archive"]
         assert (grade, said in words) == ("fail", True)
+
+
+def test_an_authority_that_is_not_there_and_a_revocation_list_that_is_late(tmp_path: Path) -> None:
+    authority = make_authority(wall_now())
+    (tmp_path / "ca.pem").write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    given = {"LICDESK_MAIL_CA": str(tmp_path / "ca.pem"), "LICDESK_MAIL_CRL": str(tmp_path / "ca.crl")}
+    for until, grade in ((timedelta(days=7), None), (-timedelta(days=1), "warn")):
+        (tmp_path / "ca.crl").write_bytes(revocation_list(authority, next_update=until))
+        assert bad(mail.look(given)).get("recipients' certificates", (None,))[0] == grade
+    (tmp_path / "ca.crl").write_bytes(b"no list")
+    assert bad(mail.look(given))["recipients' certificates"][0] == "fail"
+    assert (
+        "holds no certificate" in bad(mail.look({"LICDESK_MAIL_CA": str(tmp_path / "gone.pem")}))["recipients' certificates"][1]
+    )
 
 
 def test_a_mail_signer_that_cannot_sign(mail_keys: DemoFiles, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ SUBJECTS = (
     "db",
     "policy",
     "users",
+    "recipients",
     "delegate",
     "jobs",
     "audit",

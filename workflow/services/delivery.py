@@ -214,7 +214,7 @@ def hold(session: Session, actor: Actor, job: ClaimedJob, held: Held, now: datet
 def _require_unchanged(session: Session, to: Addressee) -> None:
     """Who changes a recipient and who sends to them wait for each other here. Raises RecipientChanged."""
     assert to.recipient is not None, "a license is for a recipient"
-    recipient = customers.get_recipient(session, to.recipient, locked=True)
+    recipient = customers.keep_recipient(session, to.recipient)
     if recipient.removed_at is not None or recipient.changed_at != to.as_of:
         raise RecipientChanged(f"{to.address} was changed while the file was on its way to the mail server. Nothing was sent.")
 

@@ -190,7 +190,7 @@ def _put_key(recipient: Recipient, data: bytes | None, trust: MailTrust, wall: d
     recipient.fingerprint = read.fingerprint.lower() if read else None
     recipient.key_ends_at = read.ends_at if read else None
     recipient.trust = read.trust if read else None
-    recipient.confirmed_by = recipient.confirmed_at = recipient.key_warned = None
+    recipient.confirmed_by = recipient.confirmed_at = None
 
 
 def _mark_changed(recipient: Recipient, actor: Actor, now: datetime) -> None:

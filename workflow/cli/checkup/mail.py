@@ -16,6 +16,7 @@ from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import MailSigner
 from workflow.mail.openpgp import OpenPGPSigner
 from workflow.openpgp_keys import OpenPGPNotInstalled
+from workflow.services.mail_trust import mail_trust_from
 from workflow.settings import WorkerSettings, load, opened_with, variable
 from workflow.times import wall_now
 
@@ -36,6 +37,7 @@ def look(environ: Environ) -> Iterator[Finding]:
     if settings.mail_archive is not None:
         yield _archive(settings.mail_archive, settings.mail_archive_password)
     yield from _secret_files(environ)
+    yield from _recipients_keys(settings)
     yield from _signer(settings)
     yield from _openpgp(settings)
 
@@ -48,6 +50,26 @@ def _secret_files(environ: Environ) -> Iterator[Finding]:
             yield fail(
                 "mail passwords", f"Others can read {path}, which {variable(name)}_FILE names.", f"Run: chmod 600 {path}"
             )
+
+
+def _recipients_keys(settings: WorkerSettings) -> Iterator[Finding]:
+    """Whom this desk believes about recipients' certificates, and whether an authority's list is late."""
+    name = "recipients' certificates"
+    try:
+        trust = mail_trust_from(settings)
+        lists = trust.revocations()
+    except DeskError as error:
+        yield fail(name, str(error), "Check LICDESK_MAIL_CA and LICDESK_MAIL_CRL: no license leaves by S/MIME before.")
+        return
+    if not trust.authorities:
+        yield skip(name, "LICDESK_MAIL_CA is not set here; an operator confirms the fingerprint of each key.")
+        return
+    late = [each for each in lists if each.next_update_utc is not None and each.next_update_utc < wall_now()]
+    for each in late:
+        issuer, due = each.issuer.rfc4514_string(), each.next_update_utc
+        yield warn(name, f"The revocation list of {issuer} was to be replaced by {due:%-d %b %Y}.", "Fetch its newest one.")
+    if not late:
+        yield ok(name, f"{len(trust.authorities)} authorities and {len(lists)} revocation lists are in use.")
 
 
 def _archive(url: str, password: SecretStr | None) -> Finding:

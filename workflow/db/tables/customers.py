@@ -77,7 +77,6 @@ class Recipient(DeskTable, table=True):
     key_kind: str | None = None
     fingerprint: str | None = Field(default=None, max_length=64)
     key_ends_at: datetime | None = moment(nullable=True)
-    key_warned: int | None = None
     trust: str | None = None
     confirmed_by: UUID | None = Field(default=None, foreign_key="person.id")
     confirmed_at: datetime | None = moment(nullable=True)

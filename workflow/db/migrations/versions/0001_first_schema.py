@@ -155,7 +155,6 @@ def upgrade() -> None:
         sa.Column("key_kind", sa.String(), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=True),
         sa.Column("key_ends_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("key_warned", sa.Integer(), nullable=True),
         sa.Column("trust", sa.String(), nullable=True),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
