@@ -87,7 +87,7 @@ def get_recipient(session: Session, recipient: UUID, *, locked: bool = False) ->
 
 
 def keep_recipient(session: Session, recipient: UUID) -> Recipient:
-    """The recipient as it is now, whom nobody changes until the commit; any number may look at them meanwhile. Raises NotFound."""
+    """The recipient as it is now, whom nobody changes until the commit; any number may look meanwhile. Raises NotFound."""
     found = session.get(Recipient, recipient, with_for_update={"read": True}, populate_existing=True)
     if found is None:
         raise NotFound("There is no such recipient.")
