@@ -39,9 +39,10 @@ from workflow.recipient_keys import MailTrust
 from workflow.services import applications as applying
 from workflow.services import customers as customer_services
 from workflow.services import decisions, delivery, issuing, receipts, recipients
-from workflow.services.delivery import LICENSE_DELIVERY, Addressee, Built
+from workflow.services.delivery import LICENSE_DELIVERY, Built
 from workflow.services.desk import Desk, desk_from
 from workflow.services.evidence import evidence_of
+from workflow.services.parcels import Addressee
 from workflow.settings import Database
 from workflow.times import wall_now
 

@@ -7,7 +7,7 @@ from workflow.db.tables import Person, Recipient
 from workflow.domain.delivery import Channel
 from workflow.domain.roles import Permission, Role, grants
 from workflow.mail.rendering import Reader
-from workflow.services.delivery import Addressee
+from workflow.services.parcels import Addressee
 
 DECIDING = tuple(role for role in Role if grants(role, Permission.DECIDE))
 

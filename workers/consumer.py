@@ -40,7 +40,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
                 handle(message)
             except self.connection_errors:
                 raise
-            except Exception:
+            except Exception:  # the edge of the process: what Celery cannot read must not end the worker
                 log.exception("a message that is none of ours was dropped")
                 if not message.acknowledged:
                     message.reject_log_error(log, self.connection_errors)

@@ -20,18 +20,8 @@ from workflow.db.tables import Delivery, PortalCode
 from workflow.domain.delivery import Channel
 from workflow.domain.events import Job
 from workflow.mail import letters
-from workflow.services.delivery import (
-    ENCRYPTED,
-    LICENSE_DELIVERY,
-    PORTAL_TTL,
-    Addressee,
-    Built,
-    Held,
-    NothingToSend,
-    Parcel,
-    hold,
-    parcels_for,
-)
+from workflow.services.delivery import ENCRYPTED, LICENSE_DELIVERY, PORTAL_TTL, Built
+from workflow.services.parcels import Addressee, Held, NothingToSend, Parcel, hold, parcels_for
 from workflow.services.portal import CODE_TTL
 from workflow.services.secrets import new_token
 from workflow.times import utc_now, wall_now

@@ -28,8 +28,9 @@ from workflow.mail.letters import Awaited
 from workflow.mail.messages import Letter
 from workflow.services import decisions, delegations, one_time_links
 from workflow.services.applications import content_of_revision
-from workflow.services.delivery import Addressee, Built
+from workflow.services.delivery import Built
 from workflow.services.desk import Desk
+from workflow.services.parcels import Addressee
 from workflow.times import utc_now, wall_now
 
 ONE_TIME_LINK = "one_time_link"

@@ -16,7 +16,7 @@ from workflow.database import transaction
 from workflow.db import jobs
 from workflow.db.jobs import ClaimedJob
 from workflow.db.tables import Delivery
-from workflow.domain.delivery import Channel, DeliveryState, Settled
+from workflow.domain.delivery import MARKED, Channel, DeliveryState, Settled
 from workflow.domain.roles import system
 from workflow.mail.archives import find_in_archive
 from workflow.mail.encryption import NothingToSignWith, encrypt_for, sign_only
@@ -24,7 +24,8 @@ from workflow.mail.messages import Letter, Mailbox, OuterHeaders, message_id_for
 from workflow.mail.openpgp import encrypt_to_key
 from workflow.mail.outcomes import Accepted, Failure, TransportError
 from workflow.services import delivery as services
-from workflow.services.delivery import Addressee, Built
+from workflow.services.delivery import Built
+from workflow.services.parcels import Addressee
 from workflow.settings import InDoubt, WorkerSettings
 from workflow.times import utc_now, wall_now
 
@@ -110,7 +111,7 @@ def resume(here: Runtime, job: ClaimedJob, stored: Delivery) -> None:
 
 def is_marked(stored: Delivery | None) -> TypeGuard[Delivery]:
     """Whether the bytes of this message may have left."""
-    return stored is not None and stored.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
+    return stored is not None and stored.state in MARKED
 
 
 def _doubt(settings: WorkerSettings, stored: Delivery) -> InDoubt:

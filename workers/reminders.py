@@ -21,7 +21,8 @@ from workflow.domain.terms import day_in
 from workflow.mail import letters as written
 from workflow.services import reminders as services
 from workflow.services.applications import content_of
-from workflow.services.delivery import Addressee, Built
+from workflow.services.delivery import Built
+from workflow.services.parcels import Addressee
 from workflow.times import utc_now, wall_now
 
 

@@ -24,8 +24,9 @@ from workflow.errors import NotFound
 from workflow.mail.demo_keys import DemoFiles, write_demo_keys
 from workflow.recipient_keys import MailTrust
 from workflow.services import customers as customer_services
-from workflow.services import delivery, recipients
-from workflow.services.delivery import Held, NothingToSend, StillOnItsWay
+from workflow.services import delivery, parcels, recipients
+from workflow.services.delivery import StillOnItsWay
+from workflow.services.parcels import Held, NothingToSend, Parcel
 from workflow.services.secrets import hash_of
 from workflow.times import wall_now
 
@@ -37,17 +38,17 @@ def recipient_of(session: Session, address: str = WEI) -> Recipient:
 NOBODY = MailTrust()
 
 
-def parcel(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> delivery.Parcel:
+def parcel(office: Office, job: ClaimedJob, trust: MailTrust = NOBODY) -> Parcel:
     found = parcel_or_reason(office, job, trust)
-    assert isinstance(found, delivery.Parcel)
+    assert isinstance(found, Parcel)
     return found
 
 
 def parcel_or_reason(
     office: Office, job: ClaimedJob, trust: MailTrust = NOBODY, policy: Policy | None = None
-) -> delivery.Parcel | Held | NothingToSend:
+) -> Parcel | Held | NothingToSend:
     with office.work() as session:
-        return delivery.parcels_for(session, [job.id], wall_now(), trust, policy or office.desk.policy)[job.id]
+        return parcels.parcels_for(session, [job.id], wall_now(), trust, policy or office.desk.policy)[job.id]
 
 
 def refuse(office: Office, number: str, address: str = WEI) -> None:
@@ -220,8 +221,8 @@ def test_a_certificate_that_has_ended_means_a_link(office: Office, mail_keys: De
     with office.work() as session:
         person = recipient_of(session)
     later = wall_now() + timedelta(days=40 * 365)
-    assert delivery.addressee_for(person, wall_now(), trust).channel == Channel.SMIME
-    assert delivery.addressee_for(person, later, trust).channel == Channel.PORTAL
+    assert parcels.addressee_for(person, wall_now(), trust).channel == Channel.SMIME
+    assert parcels.addressee_for(person, later, trust).channel == Channel.PORTAL
 
 
 def test_a_superseded_license_is_skipped(office: Office) -> None:

@@ -20,8 +20,8 @@ from workflow.domain.policy import DeliveryRule, Encryption
 from workflow.domain.roles import Actor, MissingRole
 from workflow.domain.terms import EnvironmentName, TermsRefused
 from workflow.recipient_keys import MailTrust
-from workflow.services import delivery, recipients
-from workflow.services.delivery import Held, Hold, Parcel, RecipientChanged
+from workflow.services import delivery, parcels, recipients
+from workflow.services.parcels import Held, Hold, Parcel, RecipientChanged
 from workflow.services.recipients import KeyChangedMeanwhile, SelfConfirmation
 from workflow.times import wall_now
 
@@ -57,7 +57,7 @@ def confirm_change(office: Office, actor: Actor, address: str = WEI) -> None:
 def look(office: Office, job: ClaimedJob, **policy: Any) -> Any:
     with office.work() as session:
         asked = replace(office.desk.policy, **policy)
-        return delivery.parcels_for(session, [job.id], wall_now(), MailTrust(), asked)[job.id]
+        return parcels.parcels_for(session, [job.id], wall_now(), MailTrust(), asked)[job.id]
 
 
 def held(office: Office, number: str, **policy: Any) -> Held:
@@ -66,7 +66,7 @@ def held(office: Office, number: str, **policy: Any) -> Held:
     found = look(office, job, **policy)
     assert isinstance(found, Held)
     with office.work() as session:
-        delivery.hold(session, MAILER, job, found, LATER, wall_now())
+        parcels.hold(session, MAILER, job, found, LATER, wall_now())
     return found
 
 

@@ -24,8 +24,8 @@ from workflow.license_file import (
     verify_revocations,
 )
 from workflow.recipient_keys import MailTrust
-from workflow.services import delivery, revocations
-from workflow.services.delivery import NothingToSend
+from workflow.services import parcels, revocations
+from workflow.services.parcels import NothingToSend
 from workflow.services.revocations import ReasonNeeded, SecondOperatorNeeded
 from workflow.times import wall_now
 
@@ -112,7 +112,7 @@ def test_those_who_have_the_file_are_told_and_it_is_not_sent_any_more(office: Of
     assert ("revoked", "Zhang Wei") in office.letters(number)
     assert ("revoked", "Lin Mei") in office.letters(number)
     with office.work() as session:
-        (found,) = delivery.parcels_for(session, [job.id], wall_now(), MailTrust(), office.desk.policy).values()
+        (found,) = parcels.parcels_for(session, [job.id], wall_now(), MailTrust(), office.desk.policy).values()
     assert found == NothingToSend("Version 1 is revoked, so it is not sent any more.")
     assert office.license_of(number).next_reminder_at is None
 

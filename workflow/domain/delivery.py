@@ -46,6 +46,8 @@ class DeliveryState(StrEnum):
     """taken by the first mail server and given back by a later one"""
 
 
+MARKED = (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
+"""Those whose bytes may have left without an answer being known."""
 UNDELIVERED = (DeliveryState.REFUSED, DeliveryState.IN_DOUBT, DeliveryState.BOUNCED)
 """Where a message stays until somebody helps."""
 

@@ -102,7 +102,7 @@ def hand_in(session: Session, actor: Actor, raw: bytes, now: datetime) -> Receip
     receipt = record_receipt(session, raw, now)
     if receipt is not None and is_news:
         issued = licenses.get_license(session, receipt.license)
-        application = session.get(Application, issued.application, with_for_update=True, populate_existing=True)
+        application = applications.get_locked(session, issued.application)
         fact = ReceiptHandedIn(claims.license_id, claims.version, claims.installation.id, claims.receipt_id, claims.event.value)
         outbox.record(session, fact, actor, now, application=application)
     return receipt
@@ -143,8 +143,7 @@ def expect_installation(
 
 
 def _apply(session: Session, receipt: Receipt, issued: IssuedLicense, verified: VerifiedReceipt, now: datetime) -> None:
-    application = session.get(Application, issued.application, with_for_update=True, populate_existing=True)
-    assert application is not None, "foreign keys see to it"
+    application = applications.get_locked(session, issued.application)
     match verified.claims.event:
         case ReceiptEvent.ACTIVATED:
             reason = _activate(session, receipt, issued, application, verified, now)

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlmodel import Session
 
 from workflow.db import jobs, outbox
-from workflow.db.queries import customers
-from workflow.db.tables import Application, Recipient, Tenant
+from workflow.db.queries import applications, customers
+from workflow.db.tables import Recipient, Tenant
 from workflow.db.tables.base import LANGUAGES
 from workflow.domain.delivery import KeyKind, Trust
 from workflow.domain.events import RecipientConfirmed, SystemFact
@@ -157,7 +157,7 @@ def _note_confirmed(session: Session, actor: Actor, recipient: Recipient, now: d
 
 def _release(session: Session, actor: Actor, recipient: Recipient, fact: RecipientConfirmed, now: datetime) -> None:
     for released in jobs.release(session, recipient.id, wall_now()):
-        application = session.get(Application, released, with_for_update=True, populate_existing=True)
+        application = applications.get_locked(session, released)
         outbox.record(session, fact, actor, now, application=application)
 
 

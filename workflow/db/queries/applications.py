@@ -104,6 +104,13 @@ def get_application_by_id(session: Session, application: UUID) -> Application:
     return found
 
 
+def get_locked(session: Session, application: UUID) -> Application:
+    """The application as it is now, kept so until the commit: its status must not change between the look and the move."""
+    found = session.get(Application, application, with_for_update=True, populate_existing=True)
+    assert found is not None, "foreign keys see to it"
+    return found
+
+
 def numbers_of_streams(session: Session, streams: Collection[str]) -> dict[str, str]:
     """The numbers of the applications that have these chains, by the chain; one whose application is gone is not among them."""
     wanted = []
