@@ -215,6 +215,7 @@ def things_of(session: Session) -> dict[str, Any]:
         "actor": people.AUDITOR,
         "role": Role.APPROVER,
         "groups": {"approvers"},
+        "recipients": [recipient.id],
         "tenant": tenant.id,
         "tenants": [tenant.id],
         "tenant_id": tenant.tenant_id,
